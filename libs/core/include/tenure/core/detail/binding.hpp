@@ -1,0 +1,59 @@
+// Values bound to typed keys: an immutable list, nearest first, shared by all who see it.
+#pragma once
+#include <tenure/base/ref.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace tenure::inline v0::core::detail {
+
+/// One bound value and what was bound before it. Counted by itself and not by ref_counted, because a long list has to be
+/// released without recursion.
+class binding {
+public:
+    binding(const void* key, base::ref<binding> outer) noexcept : key_(key), outer_(outer.detach()) {}
+    binding(const binding&) = delete;
+    binding& operator=(const binding&) = delete;
+
+    // Relaxed: the caller holds a reference already.
+    void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        for (binding* b = this; b;) {
+            // Release: what this owner read is behind it. Acquire: of all others, before the value dies.
+            if (b->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+            binding* outer = b->outer_;
+            delete b;
+            b = outer;
+        }
+    }
+    /// The nearest value of `key`; null if it is not bound.
+    const void* find(const void* key) const noexcept {
+        for (const binding* b = this; b; b = b->outer_)
+            if (b->key_ == key) return b->value();
+        return nullptr;
+    }
+
+protected:
+    virtual ~binding() = default;
+
+private:
+    virtual const void* value() const noexcept = 0;
+    const void* const key_;
+    binding* const outer_;
+    std::atomic<std::uint32_t> refs_{1};
+};
+
+template <class T>
+class bound_value final : public binding {
+public:
+    template <class V>
+    bound_value(const void* key, base::ref<binding> outer, V&& v)
+        : binding(key, std::move(outer)), value_(std::forward<V>(v)) {}
+
+private:
+    const void* value() const noexcept override { return &value_; }
+    const T value_;
+};
+
+} // namespace tenure::inline v0::core::detail

@@ -1,0 +1,51 @@
+// How a handle that may outlive its runtime uses it: it knows the runtime by a name that is never given twice, and pins it.
+//
+// INVARIANTS
+//  1. A runtime leaves the table only while nobody pins it and it has no task, all seen under the table's lock: what is
+//     pinned is not destroyed. A pin is short and runs no user code.
+//  2. retire() ends `open`: what was launched by whoever pinned an open runtime is waited for by close(), later ones launch
+//     nothing on it.
+//  3. A runtime that had to abandon something stays in the table, not open: it is never freed, and its timers can still be
+//     taken out.
+// The table's lock is a leaf: nothing is locked under it.
+#pragma once
+#include <cstdint>
+
+namespace tenure::inline v0::core::detail {
+
+class scheduler;
+
+/// The runtime at this address, in its time.
+struct runtime_name {
+    scheduler* at = nullptr;
+    std::uint32_t epoch = 0;
+};
+
+/// Keeps a runtime from being destroyed while it lives; converts to false if it is gone already.
+class runtime_pin {
+public:
+    explicit runtime_pin(runtime_name who) noexcept;
+    runtime_pin(const runtime_pin&) = delete;
+    runtime_pin& operator=(const runtime_pin&) = delete;
+    ~runtime_pin();
+    explicit operator bool() const noexcept { return runtime_ != nullptr; }
+    /// It still takes callbacks.
+    bool open() const noexcept { return open_; }
+    scheduler* operator->() const noexcept { return runtime_; }
+    scheduler& operator*() const noexcept { return *runtime_; }
+
+    /// A new runtime; returns its epoch.
+    static std::uint32_t enlist(scheduler& s);
+    /// Not open any more. True: no task and no pin is left, and it can be destroyed. False: it has tasks, and can be asked
+    /// again.
+    static bool retire(scheduler& s) noexcept;
+    /// The destructor's: for a runtime that never closed.
+    static void strike(scheduler& s) noexcept;
+
+private:
+    scheduler* runtime_ = nullptr;
+    std::uint32_t epoch_ = 0;
+    bool open_ = false;
+};
+
+} // namespace tenure::inline v0::core::detail

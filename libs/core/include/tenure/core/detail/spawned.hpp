@@ -1,0 +1,80 @@
+// The task object of f(args...): owns f and the arguments, waits for those that are futures.
+#pragma once
+#include <tenure/core/detail/dependencies.hpp>
+
+namespace tenure::inline v0::core::detail {
+
+/// F and A as they are stored (stored_t).
+template <class F, class... A>
+class spawned final : public task_result<typename call_of<F, A...>::value> {
+    using call = call_of<F, A...>;
+
+public:
+    static constexpr bool has_parents = (is_anchor<A> || ...);
+    template <class... X>
+    spawned(scheduler& to, base::ref<group_state> g, spawn_options&& o, X&&... x)
+        : spawned::task_result(to, std::move(g), std::move(o)), call_(std::in_place, std::forward<X>(x)...) {}
+
+private:
+    using entry = task_object::entry;
+    entry enter() noexcept override {
+        if constexpr (has_parents) {
+            if (!parents_have_ended()) return entry::waiting;
+            if (const auto e = failure_of_parents()) {
+                this->result_.error = e;
+                return entry::failed;
+            }
+            if (!this->take_slot()) return entry::waiting;
+        }
+        auto run = [this]() -> decltype(auto) {
+            return std::apply(
+                [](F& f, A&... a) -> decltype(auto) {
+                    if constexpr (has_parents)
+                        return std::apply(f, std::tuple_cat(lend(a)...));
+                    else
+                        return std::invoke(f, a...);
+                },
+                *call_);
+        };
+        try {
+            if constexpr (call::gives_task) {
+                auto t = run();
+                t.enter(*this, *this, this->result_);
+                return entry::entered;
+            } else if constexpr (std::is_void_v<typename call::result>) {
+                run();
+                return entry::done;
+            } else {
+                this->result_.value.emplace(run());
+                return entry::done;
+            }
+        } catch (...) {
+            if (this->cancelled() && is_cancelled_exception()) return entry::cancelled;
+            this->result_.error = std::current_exception();
+            return entry::failed;
+        }
+    }
+    void drop_arguments() noexcept override { call_.reset(); }
+
+    bool parents_have_ended() noexcept {
+        return std::apply([this](F&, A&... a) { return (has_ended(a) && ...); }, *call_);
+    }
+    template <class X>
+    bool has_ended(X& argument) noexcept {
+        if constexpr (is_anchor<X>)
+            return !wait_.for_end_of(argument.task(), *this, *this);
+        else
+            return true;
+    }
+    /// Of the first one that has no value.
+    std::exception_ptr failure_of_parents() noexcept {
+        std::exception_ptr e;
+        std::apply([&e](F&, A&... a) { (void)((e = failure_of_argument(a)) || ...); }, *call_);
+        return e;
+    }
+
+    std::optional<std::tuple<F, A...>> call_;
+    [[no_unique_address]] std::conditional_t<has_parents, parent_wait, std::tuple<>> wait_;
+};
+
+} // namespace tenure::inline v0::core::detail

@@ -1,0 +1,159 @@
+// The object behind a spawned task: its strand, its context, its result, and who waits for it.
+//
+// References: one held by the strand until finish(), one by each future, one by the context node (which is embedded).
+// ORDER OF THE END: frame is gone -> timers have ended -> arguments are gone -> context unlinked, nobody can poke us -> group told of a
+// failure -> state published, waiters completed -> reference dropped -> group counted down. After that nothing is touched:
+// the group's frame may go on, and with it everything that the task could borrow.
+#pragma once
+#include <tenure/core/detail/scheduler.hpp>
+#include <tenure/core/detail/task_extras.hpp>
+#include <tenure/core/task.hpp>
+
+#include <optional>
+#include <string>
+#include <tuple>
+
+namespace tenure::inline v0::core {
+
+/// Where a task is in its life. The last three are final.
+enum class task_status : std::uint8_t { pending, done, failed, cancelled };
+const char* to_string(task_status s) noexcept;
+
+/// Name and spawn site of a task: g.spawn({.name = "fetch"}, f, args...).
+struct spawn_options {
+    std::string name{};
+    base::spawn_site site = base::spawn_site::current();
+};
+
+namespace detail {
+
+class group_state;
+
+/// A strand or a thread that waits for a task's end; lives in the waiting operation, or on the thread's stack.
+struct end_waiter {
+    strand* waiting = nullptr; // null: a thread_waiter
+    end_waiter *next = nullptr, *prev = nullptr;
+};
+
+class task_object : public base::ref_counted, public strand, public link, public pooled {
+public:
+    task_object(scheduler& to, base::ref<group_state> group, spawn_options&& options);
+    ~task_object() override;
+
+    /// Before launch().
+    void add_extras(std::unique_ptr<task_extras> x) noexcept { extras_ = std::move(x); }
+    /// Puts it under `parent` and queues it, or ends it at once if it is born cancelled. Call once.
+    void launch(context_node& parent) noexcept;
+
+    context_node& own_context() noexcept { return own_; }
+    task_status status() const noexcept { return status_.load(std::memory_order_acquire); }
+    base::task_label label() const final { return {id_, name_, site_}; }
+
+    /// Foreign threads: returns when the task has ended, or at `until` (false).
+    bool wait_until(base::time_point until);
+    /// True: listed, complete() will come. False: it has ended.
+    bool add_waiter(end_waiter& w) noexcept;
+    bool remove_waiter(end_waiter& w) noexcept;
+    /// Lists a new callback, or launches it if the task has ended. Throws: closed_error if the runtime has closed by then.
+    void add(callback_state& c);
+    bool unlist(listener& l) noexcept;
+
+    /// What get() throws for a task that did not end with a value; marks the outcome as read.
+    void throw_unless_done();
+    [[noreturn]] void throw_taken() const;
+    [[noreturn]] void throw_held() const;
+    void mark_read() noexcept { read_.store(true, std::memory_order_relaxed); } // only a report depends on it
+    virtual std::exception_ptr failure() noexcept = 0;
+    base::cause_ptr why() const noexcept { return own_.why(); }
+
+    bool start_root() noexcept final;
+    bool child_ended(strand&, ending how) noexcept final;
+    void woken(strand&) noexcept final;
+    owned_timers* own_timers() final;
+
+protected:
+    enum class entry : std::uint8_t { entered, done, failed, cancelled, waiting }; // waiting: asked again
+    /// Makes the coroutine and enters it, or runs a plain function to its end.
+    virtual entry enter() noexcept = 0;
+    virtual void drop_arguments() noexcept = 0;
+
+    /// True: its group has a slot for it. False: the strand waits for one.
+    bool take_slot() noexcept;
+
+private:
+    // Embedded: saves an allocation a task. Its last reference drops one of the task's.
+    class own_context_node final : public context_node {
+    public:
+        explicit own_context_node(task_object& t) noexcept : context_node(&t, node_kind::task), task_(t) {}
+
+    private:
+        void dispose() noexcept override { task_.release(); }
+        task_object& task_;
+    };
+    /// The body has ended. True: the strand waits for what the task still owns.
+    bool end(task_status how) noexcept;
+    void finish(task_status how) noexcept;
+
+    own_context_node own_;
+    base::ref<group_state> group_;           // confined to the strand until finish(), as the next two
+    std::unique_ptr<task_extras> extras_;    // null: a plain task
+    owned_timers* timers_ = nullptr;         // null: it has armed none
+    task_status how_ = task_status::pending; // how the body ended, once it has
+    base::task_id id_;
+    std::string name_;
+    base::spawn_site site_;
+
+    // Writer: finish(), once, under m_ (release). Readers: anybody (acquire). Publishes the result and unread_.
+    std::atomic<task_status> status_{task_status::pending};
+    base::mutex m_;
+    end_waiter* waiters_ TENURE_GUARDED_BY(m_) = nullptr;
+    listener_list callbacks_ TENURE_GUARDED_BY(m_);
+    std::atomic<bool> read_{false};
+    const std::uint32_t epoch_; // of the runtime, which may be gone when the task has ended
+    // Set when it fails without a group: what the destructor reports if nobody read it. The runtime may be gone by then.
+    std::shared_ptr<const unread_failure_hook> report_to_;
+    std::exception_ptr unread_;
+};
+
+template <class T>
+class task_result : public task_object {
+public:
+    using task_object::task_object;
+    std::exception_ptr failure() noexcept final { return result_.error; }
+    // After the task has ended with a value.
+    auto& lend()
+        requires(!std::is_void_v<T>)
+    {
+        if (claims_.load(std::memory_order_acquire) & taken) this->throw_taken();
+        return *result_.value;
+    }
+    T take()
+        requires(!std::is_void_v<T>)
+    {
+        std::uint32_t claims = 0;
+        if (!claims_.compare_exchange_strong(claims, taken, std::memory_order_acq_rel))
+            claims& taken ? this->throw_taken() : this->throw_held();
+        T out = std::move(*result_.value);
+        result_.value.reset();
+        return out;
+    }
+    /// A child that has been given the value, or will be: nobody takes it meanwhile.
+    void hold() noexcept {
+        claims_.fetch_add(1, std::memory_order_relaxed);
+    } // lend() comes later and acquires
+    void let_go() noexcept {
+        claims_.fetch_sub(1, std::memory_order_release);
+    } // what it read is before a take()
+
+protected:
+    result<T> result_;
+
+private:
+    static constexpr std::uint32_t taken = 1u << 31;
+    // How many children hold it, and whether it was taken. Writers: take() (acq_rel), so that one of two takers on
+    // different threads gets the value; hold(), let_go(). Readers: lend(), take() (acquire).
+    std::atomic<std::uint32_t> claims_{0};
+};
+
+} // namespace detail
+} // namespace tenure::inline v0::core

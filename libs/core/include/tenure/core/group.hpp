@@ -1,0 +1,195 @@
+// Groups: the scope that owns tasks. It is not left before every child has ended.
+#pragma once
+#include <tenure/core/detail/group_state.hpp>
+#include <tenure/core/detail/spawn_overloads.hpp>
+#include <tenure/core/future.hpp>
+#include <tenure/core/timer.hpp>
+
+namespace tenure::inline v0::core {
+
+/// Handle on the children of a `with_group` scope. Copies are safe to keep: after the scope spawn throws closed_error.
+/// Threads: any.
+class group {
+public:
+    explicit group(base::ref<detail::group_state> s) noexcept : state_(std::move(s)) {}
+
+    /// spawn(f, args...) or spawn({.name = "fetch"}, f, args...): starts f(args...) as a child, with copies of the
+    /// arguments; references only by std::ref. f returns a task<T>, or is a plain function.
+    /// An argument that is a future<T> becomes its value, lent as const T& (nothing for future<void>): the child waits for it,
+    /// and holds it until it has ended. If it failed or was cancelled, f is not called and the child fails with
+    /// dependency_failed. as_handle(fut) passes the future itself.
+    /// Owner: the group; no child outlives its scope.
+    /// Cancel: a child of a cancelled group is never entered; its future says cancelled.
+    /// Throws: closed_error if the scope has ended; f and args are destroyed then.
+    TENURE_SPAWN_OVERLOADS(spawn, do_spawn)
+    /// The same, but nothing is thrown: empty if the scope has ended or was cancelled. f and args are destroyed then, and f is
+    /// not called.
+    TENURE_SPAWN_OVERLOADS(try_spawn, do_try_spawn)
+    /// spawn_background(f, args...): a child that serves the others. When the body and all ordinary children have ended it is
+    /// cancelled, and awaited. Its failure fails the group like any other.
+    TENURE_SPAWN_OVERLOADS(spawn_background, do_spawn_background)
+
+    /// g.call_later(1s, f), g.every(1s, f): as in timer.hpp. Owner: the group; a timer does not keep its scope open: when the
+    /// body and all children have ended, the timers end.
+    TENURE_TIMER_OVERLOADS(const, timers)
+
+    /// Requests cancellation of all children and of the body. True for the first request.
+    bool cancel(std::string why = "group cancelled") const { return state_->cancel(std::move(why)); }
+    bool cancel_requested() const noexcept { return state_->context->cancelled(); }
+    /// For the runtime.
+    detail::group_state& state() const noexcept { return *state_; }
+
+private:
+    struct arming { // counted, so that the group cannot end meanwhile
+        base::ref<detail::group_state> state;
+        explicit arming(base::ref<detail::group_state> s, const char* verb) : state(std::move(s)) {
+            if (!state->try_count_up())
+                throw base::closed_error(std::string(verb) +
+                                         ": the group has ended; arm its timers before its scope is left");
+        }
+        ~arming() { state->count_down(); }
+        operator detail::owned_timers&() const { return state->own_timers(); }
+    };
+    arming timers(const char* verb) const { return arming(state_, verb); }
+    template <class F, class... A>
+    auto do_spawn(spawn_options&& o, F&& f, A&&... a) {
+        auto extras = limited();
+        if (!state_->try_count_up()) state_->throw_ended(o.site);
+        return launch_counted(std::move(extras), std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+    }
+    template <class F, class... A>
+    auto do_try_spawn(spawn_options&& o, F&& f, A&&... a) {
+        using child = std::optional<future<detail::spawned_value_t<F, A...>>>;
+        auto extras = limited();
+        if (cancel_requested() || !state_->try_count_up()) return child();
+        return child(
+            launch_counted(std::move(extras), std::move(o), std::forward<F>(f), std::forward<A>(a)...));
+    }
+    template <class F, class... A>
+    auto do_spawn_background(spawn_options&& o, F&& f, A&&... a) {
+        auto extras = std::make_unique<detail::task_extras>();
+        extras->kind = detail::child_kind::background;
+        if (!state_->try_count_up(detail::child_kind::background)) state_->throw_ended(o.site);
+        state_->sched.count_up();
+        const auto under = state_->background();
+        return future<detail::spawned_value_t<F, A...>>(
+            detail::launch({state_->sched, *under, state_, std::move(extras)}, std::move(o),
+                           std::forward<F>(f), std::forward<A>(a)...));
+    }
+    /// Null for a group without a limit.
+    std::unique_ptr<detail::task_extras> limited() const {
+        auto* const limit = state_->limit();
+        if (!limit) return nullptr;
+        auto extras = std::make_unique<detail::task_extras>();
+        extras->limit = limit;
+        return extras;
+    }
+    template <class F, class... A>
+    auto launch_counted(std::unique_ptr<detail::task_extras> extras, spawn_options&& o, F&& f, A&&... a) {
+        state_->sched.count_up();
+        return future<detail::spawned_value_t<F, A...>>(
+            detail::launch({state_->sched, *state_->context, state_, std::move(extras)}, std::move(o),
+                           std::forward<F>(f), std::forward<A>(a)...));
+    }
+    base::ref<detail::group_state> state_;
+};
+
+namespace detail {
+
+template <class F>
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] group_scope final : public link {
+public:
+    using value = task_value_t<F&, group>;
+    using tenure_operation = void;
+    static constexpr bool is_checkpoint = true;
+    template <class X>
+        requires(!std::is_same_v<std::remove_cvref_t<X>, group_scope>)
+    explicit group_scope(X&& body) : body_(std::forward<X>(body)) {}
+    template <class X>
+    group_scope(group_options o, X&& body)
+        : options_(std::make_unique<const group_options>(std::move(o))), body_(std::forward<X>(body)) {}
+
+    bool ready() const noexcept { return false; }
+    void start(strand& s, frame& f) {
+        caller_ = &f;
+        outer_ = s.context;
+        result_ = {};
+        state_ = base::ref<group_state>::adopt(new group_state(*s.sched, *s.context, s, options_.get()));
+        state_->opened_at = f.at;
+        s.context = state_->context.get();
+        try {
+            auto t = body_(group(state_));
+            t.enter(s, *this, result_);
+        } catch (...) { // the body never became a coroutine
+            result_.error = std::current_exception();
+            child_ended(s, ending::returned);
+        }
+    }
+    bool child_ended(strand& s, ending how) noexcept override {
+        body_ending_ = how;
+        if (result_.error)
+            state_->add_failure(result_.error);
+        else if (how == ending::unwound)
+            state_->cancel("the group's body was cancelled");
+        woken(s);
+        return true;
+    }
+    // It may have come further.
+    void woken(strand& s) noexcept override {
+        s.wait(nullptr, this); // the children were told through the tree; nothing can cut this wait short
+        if (!state_->join(s)) return;
+        if (owned_timers* timers = state_->timers(); timers && !timers->end(s)) return;
+        s.context = outer_;
+        state_->unlink();
+        s.leaf = caller_;
+        s.next = step::resume;
+        result_.error = state_->failure();
+        if (result_.error) return; // told first; a cancellation from outside shows at the next await
+        if (body_ending_ == ending::returned) {
+            // The children were cut short from outside: what the body made of that is no result.
+            if (s.cancelled() && state_->lost_a_child()) s.next = step::unwind;
+        } else if (s.cancelled()) {
+            s.next = step::unwind;
+        } else if constexpr (!std::is_void_v<value>) {
+            result_.error =
+                std::make_exception_ptr(base::task_cancelled("the group cancelled itself and has no value"));
+        }
+    }
+    value result() { return result_.take(); }
+
+private:
+    std::unique_ptr<const group_options> options_; // null: the usual ones
+    F body_;
+    frame* caller_ = nullptr;
+    context_node* outer_ = nullptr;
+    base::ref<group_state> state_;
+    ending body_ending_ = ending::returned;
+    detail::result<value> result_;
+};
+
+} // namespace detail
+
+/// `co_await with_group(body)`: runs body(group) and waits until it and every child have ended.
+/// Owner: the calling task. Nothing spawned in the group outlives this await, so children may borrow the caller's locals.
+/// Cancel: children and body are cancelled and still awaited.
+/// Throws: the single failure unchanged; group_error for several, in the order in which they happened. The first failure
+///   cancels the other children and the body. task_cancelled if the group cancelled itself and its body has a value.
+template <class F>
+auto with_group(F&& body) {
+    TENURE_CHECK_CLOSURE(F);
+    static_assert(detail::returns_task<std::decay_t<F>&, group>,
+                  "with_group takes a coroutine: [](group g) -> task<T> { … }");
+    return detail::group_scope<std::decay_t<F>>(std::forward<F>(body));
+}
+
+/// `co_await with_group(supervise(handler), body)`, `co_await with_group(group_options().max_concurrency(8), body)`: the same,
+/// with what group_options.hpp says about children's failures and their number.
+template <class F>
+auto with_group(group_options o, F&& body) {
+    TENURE_CHECK_CLOSURE(F);
+    static_assert(detail::returns_task<std::decay_t<F>&, group>,
+                  "with_group takes a coroutine: [](group g) -> task<T> { … }");
+    return detail::group_scope<std::decay_t<F>>(std::move(o), std::forward<F>(body));
+}
+
+} // namespace tenure::inline v0::core

@@ -1,0 +1,88 @@
+// Bad use that the compiler cannot see: the error names the rule and the places, and everything goes on.
+#include "core_test.hpp"
+
+#include <optional>
+
+namespace {
+using namespace core_test;
+
+class BadUse : public virtual_test {};
+
+void expect_words(const std::string& text, std::initializer_list<std::string> words) {
+    for (const auto& w : words)
+        EXPECT_NE(text.find(w), std::string::npos) << "'" << w << "' is not in: " << text;
+}
+std::string place(unsigned line) { return "bad_use_test.cpp:" + std::to_string(line); }
+
+TEST_F(BadUse, R069_LateSpawnNamesTheGroupAndItself) {
+    std::optional<group> kept;
+    unsigned opened = 0;
+    run([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            kept = g;
+            co_return;
+        };
+        opened = __LINE__ + 1;
+        co_await with_group(body);
+    });
+    unsigned late = 0;
+    const std::string text = thrown_by([&] {
+        late = __LINE__ + 1;
+        (void)kept->spawn(give, 1);
+    });
+    expect_words(text, {"spawn at " + place(late), "the group opened at " + place(opened), "has ended",
+                        "spawn before its scope is left"});
+    EXPECT_THROW((void)kept->spawn(give, 1), closed_error);
+}
+TEST_F(BadUse, AwaitingATaskTwiceNamesTheTaskAndTheSecondAwait) {
+    unsigned second = 0;
+    const std::string text = thrown_by([&] {
+        rt_.block_on({.name = "twice"}, [&]() -> task<> {
+            auto t = give(1);
+            (void)co_await std::move(t);
+            second = __LINE__ + 1;
+            (void)co_await std::move(t); // NOLINT(bugprone-use-after-move): that is what it is about
+        });
+    });
+    expect_words(
+        text, {place(second) + ": a task is awaited once", "call its function again", "'twice' spawned at"});
+}
+TEST_F(BadUse, TaskThatWasMovedFromFailsInEveryPlace) {
+    struct shared_task { // a function that gives the same task each time
+        static task<> once(std::optional<task<>>& t) { return std::move(*t); }
+    };
+    std::optional<task<>> used(nap(0s));
+    run(shared_task::once, std::ref(used));
+    const auto again = [&]() { return shared_task::once(used); };
+    const auto fails = [&](auto&& body) {
+        EXPECT_THROW(run(std::forward<decltype(body)>(body)), usage_error);
+    };
+    fails([&]() { return again(); });
+    fails([&]() -> task<> { co_await with_timeout(1s, again); });
+    fails([&]() -> task<> { co_await shield(1s, again); });
+    fails([&]() -> task<> {
+        auto body = [&](const group&) { return again(); };
+        co_await with_group(body);
+    });
+    fails([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            (void)g.spawn(again);
+            co_await sleep_for(1s);
+        };
+        co_await with_group(body);
+    });
+    fails([&]() -> task<> { co_await defer(1s, shared_task::once, std::ref(used)); });
+    run([&]() -> task<> {
+        const auto o = co_await as_outcome(nap(0s));
+        EXPECT_TRUE(o.has_value());
+        bool thrown = false;
+        try {
+            (void)co_await as_outcome(again());
+        } catch (const usage_error&) {
+            thrown = true;
+        }
+        EXPECT_TRUE(thrown); // as_outcome had nothing to observe
+    });
+}
+
+} // namespace

@@ -1,0 +1,173 @@
+#include <tenure/base/mutex.hpp>
+#include <tenure/core/detail/block_pool.hpp>
+
+#include <array>
+#include <new>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TENURE_BYPASS_POOL 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define TENURE_BYPASS_POOL 1
+#endif
+#endif
+
+namespace tenure::inline v0::core::detail {
+
+#if defined(TENURE_BYPASS_POOL)
+
+void* take_block(std::size_t bytes) { return ::operator new(bytes); }
+void release_block(void* block, std::size_t bytes) noexcept { ::operator delete(block, bytes); }
+
+#else
+
+namespace {
+
+constexpr std::size_t granule = 64; // bytes: a cache line, so that tasks of two workers never share one
+constexpr std::size_t classes = 32; // up to 2 KiB
+constexpr unsigned batch = 64;      // blocks
+
+struct free_block {
+    free_block* next;
+    free_block* next_batch; // of the first block of a batch in the depot
+};
+
+constexpr std::size_t class_of(std::size_t bytes) noexcept { return (bytes - 1) / granule; }
+constexpr std::size_t size_of(std::size_t index) noexcept { return (index + 1) * granule; }
+
+/// Lists of `batch` blocks each, by class. Never destroyed: blocks are released until the last thread has ended.
+class depot {
+public:
+    /// A list of `batch` blocks, or null.
+    free_block* take(std::size_t index) noexcept {
+        base::mutex_lock l(m_);
+        free_block* first = lists_[index];
+        if (!first) return nullptr;
+        lists_[index] = first->next_batch;
+        held_ -= batch * size_of(index);
+        return first;
+    }
+    /// False: the depot is full.
+    bool put(std::size_t index, free_block* first) noexcept {
+        const std::size_t bytes = batch * size_of(index);
+        base::mutex_lock l(m_);
+        if (held_ + bytes > depot_limit) return false;
+        first->next_batch = lists_[index];
+        lists_[index] = first;
+        held_ += bytes;
+        return true;
+    }
+
+private:
+    base::mutex m_;
+    std::array<free_block*, classes> lists_ TENURE_GUARDED_BY(m_){};
+    std::size_t held_ TENURE_GUARDED_BY(m_) = 0; // bytes
+};
+
+depot& the_depot() noexcept {
+    static auto* const kept = new depot;
+    return *kept;
+}
+
+void free_list(free_block* first) noexcept {
+    while (first) {
+        free_block* following = first->next;
+        ::operator delete(first);
+        first = following;
+    }
+}
+
+/// The free blocks of one thread: at most two batches of each class.
+struct thread_lists {
+    struct list {
+        free_block* first;
+        free_block* spare; // a whole batch, or null
+        unsigned count;    // in `first`
+    };
+    std::array<list, classes> of;
+    bool open; // between the first slow path of the thread and its end
+};
+// Without constructor and destructor, so that reaching it costs no check; flush_at_end gives the blocks back.
+constinit thread_local thread_lists own{};
+
+struct flush_at_end {
+    flush_at_end() noexcept { own.open = true; }
+    flush_at_end(const flush_at_end&) = delete;
+    flush_at_end& operator=(const flush_at_end&) = delete;
+    ~flush_at_end() {
+        own.open = false; // what the thread's other destructors release goes to the heap
+        for (std::size_t i = 0; i < classes; ++i) {
+            thread_lists::list& mine = own.of[i];
+            free_list(mine.first);
+            if (mine.spare && !the_depot().put(i, mine.spare)) free_list(mine.spare);
+            mine = {};
+        }
+    }
+};
+bool open_lists() noexcept {
+    static thread_local bool ended = false;
+    if (ended) return false;
+    ended = true; // opened once: after flush_at_end has run, never again
+    static thread_local const flush_at_end at_end;
+    return own.open;
+}
+
+[[gnu::noinline]] void* take_slowly(std::size_t index) {
+    if (!own.open && !open_lists()) return ::operator new(size_of(index));
+    thread_lists::list& mine = own.of[index];
+    free_block* got = std::exchange(mine.spare, nullptr);
+    if (!got) got = the_depot().take(index);
+    if (!got) return ::operator new(size_of(index));
+    mine.first = got->next;
+    mine.count = batch - 1;
+    return got;
+}
+[[gnu::noinline]] void release_slowly(free_block* b, std::size_t index) noexcept {
+    if (!own.open && !open_lists()) {
+        ::operator delete(b);
+        return;
+    }
+    thread_lists::list& mine = own.of[index];
+    if (mine.count == batch) { // this list is a batch: keep it as the spare, the old spare goes
+        if (mine.spare && !the_depot().put(index, mine.spare)) free_list(mine.spare);
+        mine.spare = std::exchange(mine.first, nullptr);
+        mine.count = 0;
+    }
+    b->next = mine.first;
+    mine.first = b;
+    ++mine.count;
+}
+
+} // namespace
+
+void* take_block(std::size_t bytes) {
+    const std::size_t index = class_of(bytes);
+    if (index >= classes) return ::operator new(bytes);
+    thread_lists::list& mine = own.of[index];
+    free_block* const got = mine.first;
+    if (!got) return take_slowly(index);
+    mine.first = got->next;
+    --mine.count;
+    return got;
+}
+void release_block(void* block, std::size_t bytes) noexcept {
+    const std::size_t index = class_of(bytes);
+    if (index >= classes) {
+        ::operator delete(block);
+        return;
+    }
+    auto* const b = static_cast<free_block*>(block);
+    thread_lists::list& mine = own.of[index];
+    if (!own.open || mine.count == batch) {
+        release_slowly(b, index);
+        return;
+    }
+    b->next = mine.first;
+    mine.first = b;
+    ++mine.count;
+}
+
+#endif
+
+} // namespace tenure::inline v0::core::detail

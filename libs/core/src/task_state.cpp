@@ -1,0 +1,246 @@
+#include <tenure/core/detail/callback_state.hpp>
+#include <tenure/core/detail/group_state.hpp>
+#include <tenure/core/detail/owned_timers.hpp>
+#include <tenure/core/detail/spawn_overloads.hpp>
+#include <tenure/core/detail/task_state.hpp>
+
+namespace tenure::inline v0::core {
+
+const char* to_string(task_status s) noexcept {
+    switch (s) {
+    case task_status::pending: return "pending";
+    case task_status::done: return "done";
+    case task_status::failed: return "failed";
+    case task_status::cancelled: return "cancelled";
+    }
+    return "?";
+}
+
+namespace detail {
+
+namespace {
+class thread_waiter : public end_waiter {
+public:
+    void wake() noexcept {
+        base::mutex_lock l(m_);
+        woken_ = true;
+        changed_.notify_all(); // under the lock: the thread leaves, and this object with it, when we let go
+    }
+    /// False: not woken by then.
+    bool wait(base::time_point until) {
+        base::mutex_lock l(m_);
+        while (!woken_) {
+            if (until == base::never) {
+                changed_.wait(m_);
+            } else {
+                if (std::chrono::steady_clock::now() >= until) return false;
+                changed_.wait_until(m_, until);
+            }
+        }
+        return true;
+    }
+
+private:
+    base::mutex m_;
+    base::condition changed_;
+    bool woken_ TENURE_GUARDED_BY(m_) = false;
+};
+} // namespace
+
+void uncount(scheduler& in, group_state* group, child_kind kind) noexcept {
+    if (group) group->count_down(kind);
+    in.count_down();
+}
+
+task_object::task_object(scheduler& to, base::ref<group_state> group, spawn_options&& options)
+    : own_(*this),
+      group_(std::move(group)),
+      id_(to.next_id()),
+      name_(std::move(options.name)),
+      site_(options.site),
+      epoch_(to.epoch()) {
+    sched = &to;
+    context = &own_;
+    if (const strand* by = current_strand()) values = by->values;
+}
+task_object::~task_object() {
+    if (!report_to_ || read_.load(std::memory_order_relaxed)) return; // the last reference orders read_
+    try {
+        (*report_to_)({label(), unread_});
+    } catch (...) {
+        // A hook that throws has nobody above it to tell.
+    }
+}
+
+void task_object::launch(context_node& parent) noexcept {
+    own_.link(parent);
+    add_ref(); // the context node's
+    add_ref(); // the strand's, dropped by finish(); the creator's stays with the caller
+    if (!own_.cancelled()) {
+        if (extras_ && !extras_->slot_when_entered)
+            (void)take_slot(); // here, so that the slots are given in the order of spawning
+        return sched->push(*this);
+    }
+    drop_arguments();
+    finish(task_status::cancelled); // never entered, never queued
+}
+
+bool task_object::take_slot() noexcept {
+    if (!extras_ || !extras_->limit || extras_->has_slot) return true;
+    extras_->has_slot = true; // when it goes on; try_cancel() says otherwise
+    if (extras_->limit->take(*extras_, *this)) return true;
+    wait(extras_.get(), this);
+    return false;
+}
+
+bool task_object::start_root() noexcept {
+    if (how_ != task_status::pending) return end(how_);
+    if (cancelled()) return end(task_status::cancelled);
+    switch (enter()) {
+    case entry::entered: return true;
+    case entry::done: return end(task_status::done);
+    case entry::failed: return end(task_status::failed);
+    case entry::waiting: return true;
+    case entry::cancelled: break;
+    }
+    return end(task_status::cancelled);
+}
+bool task_object::child_ended(strand&, ending how) noexcept {
+    return end(how == ending::unwound ? task_status::cancelled
+               : failure()            ? task_status::failed
+                                      : task_status::done);
+}
+owned_timers* task_object::own_timers() {
+    if (!timers_) timers_ = new owned_timers(*sched, own_);
+    return timers_;
+}
+// What it waited for before it was entered has come; or the timers that end() waited for, and it asks again.
+void task_object::woken(strand&) noexcept { next = step::start; }
+
+bool task_object::end(task_status how) noexcept {
+    how_ = how;
+    for (;;) {
+        if (!timers_) drop_arguments(); // whose destructors may arm timers
+        if (!timers_) break;
+        wait(nullptr, this);
+        if (!timers_->end(*this)) return true;
+        std::exchange(timers_, nullptr)->release();
+    }
+    finish(how);
+    return false;
+}
+
+void task_object::finish(task_status how) noexcept {
+    values = nullptr;
+    own_.unlink();
+    scheduler& sch = *sched;
+    const auto group = std::move(group_);
+    auto extras = std::move(extras_);
+    if (extras && extras->has_slot) extras->limit->give_back();
+    const bool taken_over = extras && extras->observer && extras->observer->ending(*this, how);
+    if (group) {
+        if (!taken_over) group->child_ending(*this, how, failure());
+    } else if (how == task_status::failed) {
+        report_to_ = sch.hook();
+        unread_ = failure();
+    }
+    end_waiter* w = nullptr;
+    callback_state* fired = nullptr;
+    {
+        base::mutex_lock l(m_);
+        status_.store(how, std::memory_order_release);
+        w = std::exchange(waiters_, nullptr);
+        fired = callbacks_.take_callbacks();
+    }
+    while (w) { // each of them may be gone as soon as it is completed
+        end_waiter* following = w->next;
+        if (w->waiting)
+            w->waiting->complete();
+        else
+            static_cast<thread_waiter*>(w)->wake();
+        w = following;
+    }
+    if (fired) fired->launch();
+    const child_kind kind = extras ? extras->kind : child_kind::ordinary;
+    if (extras && extras->observer) extras->observer->ended(*this);
+    extras.reset();
+    own_.release();
+    release();
+    if (group) group->count_down(kind);
+    sch.count_down();
+}
+
+bool task_object::wait_until(base::time_point until) {
+    thread_waiter w;
+    if (!add_waiter(w)) return true;
+    if (w.wait(until) || !remove_waiter(w)) {
+        w.wait(base::never); // off the list: its wake-up is coming, or came
+        return true;
+    }
+    return false;
+}
+bool task_object::add_waiter(end_waiter& w) noexcept {
+    base::mutex_lock l(m_);
+    if (status() != task_status::pending) return false;
+    w.prev = nullptr;
+    w.next = waiters_;
+    if (waiters_) waiters_->prev = &w;
+    waiters_ = &w;
+    return true;
+}
+bool task_object::remove_waiter(end_waiter& w) noexcept {
+    base::mutex_lock l(m_);
+    if (status() != task_status::pending) return false; // taken off the list, its completion is coming
+    (w.prev ? w.prev->next : waiters_) = w.next;
+    if (w.next) w.next->prev = w.prev;
+    return true;
+}
+void task_object::add(callback_state& c) {
+    {
+        base::mutex_lock l(m_);
+        if (status() == task_status::pending) { // so its runtime lives
+            c.registered(*sched, epoch_);
+            return callbacks_.add(c);
+        }
+    }
+    const runtime_pin pin({sched, epoch_});
+    if (!pin.open())
+        throw base::closed_error("on_done: the runtime has closed and runs no callbacks any more", label());
+    c.registered(*pin, epoch_);
+    c.launch();
+}
+bool task_object::unlist(listener& l) noexcept {
+    base::mutex_lock lock(m_);
+    return callbacks_.remove(l);
+}
+void task_object::throw_taken() const {
+    throw base::usage_error("the result was taken already: take() moves it out once", label());
+}
+void task_object::throw_held() const {
+    throw base::usage_error(
+        "a child that was given the result still holds it: take() it after that has ended", label());
+}
+std::exception_ptr as_dependency_failed(const task_object& parent) noexcept {
+    try {
+        throw;
+    } catch (const base::dependency_failed&) {
+        return std::current_exception();
+    } catch (...) {
+        return std::make_exception_ptr(base::dependency_failed(std::current_exception(), parent.label()));
+    }
+}
+void task_object::throw_unless_done() {
+    mark_read();
+    const task_status s = status();
+    if (s == task_status::pending) throw base::usage_error("the task has not ended: await it first", label());
+    if (s == task_status::failed) std::rethrow_exception(failure());
+    if (s == task_status::cancelled) {
+        const auto c = why();
+        throw base::task_cancelled(c && !c->message.empty() ? "the task was cancelled: " + c->message
+                                                            : "the task was cancelled",
+                                   label());
+    }
+}
+
+} // namespace detail
+} // namespace tenure::inline v0::core
