@@ -1,0 +1,61 @@
+// run(app): a program's main.
+#pragma once
+#include <tenure/core/task.hpp>
+#include <tenure/runtime.hpp>
+
+#include <functional>
+#include <optional>
+#include <type_traits>
+
+namespace tenure::inline v0 {
+
+struct run_options {
+    /// Background workers. 0: the calling thread does all the work.
+    unsigned threads = 0;
+    /// How long app may clean up after the first signal. 0: not at all.
+    base::duration grace = std::chrono::seconds(10);
+    /// How the runtime is closed when app has ended.
+    close_options at_end{};
+    /// SIGINT and SIGTERM as described at run().
+    bool handle_signals = true;
+};
+
+namespace detail {
+
+/// The exit status that the program gives itself; empty: it has none to give.
+using app_function = std::function<core::task<std::optional<int>>()>;
+int run_app(app_function app, run_options o);
+
+template <class F>
+core::task<std::optional<int>> status_of(F& app) {
+    if constexpr (std::is_void_v<core::detail::task_value_t<F&>>) {
+        co_await app();
+        co_return std::nullopt;
+    } else {
+        co_return co_await app();
+    }
+}
+
+template <class F>
+concept app_coroutine =
+    core::detail::returns_task<F&> &&
+    (std::is_void_v<core::detail::task_value_t<F&>> || std::is_same_v<core::detail::task_value_t<F&>, int>);
+
+} // namespace detail
+
+/// `int main() { return tenure::run(app); }`: runs the coroutine app() to its end and gives the program's exit status:
+///   0, or the int that app returns · 1 after a failure, which is printed · 130 or 143 after SIGINT or SIGTERM ·
+///   70 if tasks could not be ended: they are named, and the program leaves at once, without destructors.
+/// The first SIGINT or SIGTERM cancels app, which has the grace to clean up; the second ends the program at once, whatever
+/// it is doing. A signal that is ignored at the start stays ignored.
+/// Owner: of the runtime and all that app spawns; nothing is left when it returns. What is, is printed.
+/// Threads: one run() at a time in a process. Handlers are restored at the end.
+/// Throws: usage_error inside a task or beside another run(); std::system_error without descriptors or threads.
+template <class F>
+int run(F app, run_options o = {}) {
+    static_assert(detail::app_coroutine<F>,
+                  "run takes a coroutine function without arguments: task<> app() or task<int> app()");
+    return detail::run_app([&app] { return detail::status_of(app); }, o);
+}
+
+} // namespace tenure::inline v0

@@ -1,0 +1,102 @@
+// Everything of tenure that a program uses every day, in namespace tenure.
+#pragma once
+#include <tenure/base/clock.hpp>
+#include <tenure/base/error.hpp>
+#include <tenure/base/outcome.hpp>
+#include <tenure/core/callback.hpp>
+#include <tenure/core/cleanup.hpp>
+#include <tenure/core/context.hpp>
+#include <tenure/core/context_scope.hpp>
+#include <tenure/core/event.hpp>
+#include <tenure/core/future.hpp>
+#include <tenure/core/group.hpp>
+#include <tenure/core/group_options.hpp>
+#include <tenure/core/observe.hpp>
+#include <tenure/core/run_blocking.hpp>
+#include <tenure/core/scope.hpp>
+#include <tenure/core/sleep.hpp>
+#include <tenure/core/task.hpp>
+#include <tenure/core/this_task.hpp>
+#include <tenure/core/timer.hpp>
+#include <tenure/io/child.hpp>
+#include <tenure/io/command.hpp>
+#include <tenure/io/descriptor.hpp>
+#include <tenure/io/signals.hpp>
+#include <tenure/io/unique_fd.hpp>
+#include <tenure/run.hpp>
+#include <tenure/runtime.hpp>
+
+namespace tenure::inline v0 {
+
+using base::abandoned;
+using base::cancelled;
+using base::cause;
+using base::closed_error;
+using base::dependency_failed;
+using base::duration;
+using base::error;
+using base::group_error;
+using base::never;
+using base::outcome;
+using base::reason;
+using base::task_cancelled;
+using base::task_failure;
+using base::time_point;
+using base::timeout_error;
+using base::usage_error;
+
+using core::abandon_on_cancel;
+using core::as_handle;
+using core::as_outcome;
+using core::at_end;
+using core::call_later;
+using core::callback_handle;
+using core::cancel_guard;
+using core::checkpoint;
+using core::context;
+using core::context_key;
+using core::defer;
+using core::event;
+using core::every;
+using core::future;
+using core::group;
+using core::group_options;
+using core::move_on_after;
+using core::run_blocking;
+using core::shield;
+using core::sleep_for;
+using core::sleep_until;
+using core::spawn_options;
+using core::strict;
+using core::supervise;
+using core::task;
+using core::task_status;
+using core::timeout_scope;
+using core::timer;
+using core::timer_options;
+using core::with_cleanup;
+using core::with_context;
+using core::with_deadline;
+using core::with_group;
+using core::with_stop_token;
+using core::with_timeout;
+using core::with_value;
+using core::without_cancel;
+using core::yield;
+
+using io::capture;
+using io::command;
+using io::command_error;
+using io::command_result;
+using io::descriptor;
+using io::inherited;
+using io::null_device;
+using io::run_command;
+using io::sharing;
+using io::signal_info;
+using io::signal_set;
+using io::unique_fd;
+
+namespace this_task = core::this_task;
+
+} // namespace tenure::inline v0
