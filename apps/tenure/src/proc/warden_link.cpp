@@ -1,0 +1,96 @@
+#include "proc/warden_link.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+
+namespace tenure::inline v0::app {
+
+namespace {
+
+constexpr std::size_t usual_capacity = std::size_t{64} * 1024;
+
+} // namespace
+
+int warden_link::run(const run_request& request, run_streams streams) {
+    const std::size_t at = out_.size();
+    if (const int error = encode_run(out_, request, static_cast<bool>(streams.in), streams.tty)) return error;
+    item_ = request.id;
+    attach_at_ = at;
+    streams_ = std::move(streams);
+    flush();
+    return 0;
+}
+
+void warden_link::control(frame_kind kind, std::uint64_t id) {
+    if (!alive() || (id != 0 && id != item_)) return;
+    encode_control(out_, kind, id);
+    flush();
+}
+
+warden_link::io_state warden_link::flush() {
+    while (wants_write()) {
+        msghdr message{};
+        iovec bytes{out_.data() + sent_, out_.size() - sent_};
+        message.msg_iov = &bytes;
+        message.msg_iovlen = 1;
+        alignas(cmsghdr) std::array<char, CMSG_SPACE(3 * sizeof(int))> ancillary{};
+        const bool attach = attach_at_ == sent_;
+        if (attach) {
+            const std::array<int, 3> fds{streams_.out.get(), streams_.err.get(), streams_.in.get()};
+            const std::size_t size = sizeof(int) * (streams_.in ? 3 : 2);
+            message.msg_control = ancillary.data();
+            message.msg_controllen = CMSG_SPACE(size);
+            cmsghdr* part = CMSG_FIRSTHDR(&message);
+            part->cmsg_level = SOL_SOCKET;
+            part->cmsg_type = SCM_RIGHTS;
+            part->cmsg_len = CMSG_LEN(size);
+            std::memcpy(CMSG_DATA(part), fds.data(), size);
+        } else if (attach_at_ != npos && attach_at_ > sent_) {
+            bytes.iov_len =
+                attach_at_ - sent_; // the descriptors travel with the byte that starts their frame
+        }
+        const ssize_t size = sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (size < 0) {
+            if (errno == EINTR) continue;
+            // ETOOMANYREFS: too many descriptors in flight, until wardens have taken theirs.
+            if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
+                return io_state::would_block;
+            return io_state::broken;
+        }
+        if (attach) {
+            streams_ = {};
+            attach_at_ = npos;
+        }
+        sent_ += static_cast<std::size_t>(size);
+    }
+    sent_ = 0;
+    out_.clear();
+    if (out_.capacity() > usual_capacity) out_.shrink_to_fit();
+    return io_state::done;
+}
+
+warden_link::received warden_link::receive(report& into) {
+    char* const bytes = reinterpret_cast<char*>(&partial_);
+    while (partial_bytes_ < sizeof partial_) {
+        const ssize_t size =
+            recv(socket_.get(), bytes + partial_bytes_, sizeof partial_ - partial_bytes_, MSG_DONTWAIT);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == EAGAIN) return received::nothing;
+        if (size <= 0) return received::broken;
+        partial_bytes_ += static_cast<std::size_t>(size);
+    }
+    partial_bytes_ = 0;
+    if (item_ == 0 || partial_.id != item_) return received::broken;
+    if (partial_.kind == report_kind::ended)
+        item_ = 0;
+    else if (partial_.kind != report_kind::stopped)
+        return received::broken;
+    into = partial_;
+    return received::got;
+}
+
+void warden_link::reset() { *this = warden_link{}; }
+
+} // namespace tenure::inline v0::app

@@ -1,0 +1,125 @@
+#include "proc/warden_set.hpp"
+
+#include "proc/subtree.hpp"
+#include "proc/warden.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace tenure::inline v0::app {
+
+warden_set::warden_set(unsigned slots, warden_registry* registry, const run_cgroup* cgroup)
+    : links_(slots), registry_(registry), cgroup_(cgroup) {}
+
+warden_set::~warden_set() { end_now(); }
+
+int warden_set::start(unsigned slot) {
+    warden_link& link = links_[slot];
+    int pair[2] = {-1, -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return errno;
+    io::unique_fd ours(pair[0]);
+    const io::unique_fd theirs(pair[1]);
+    const pid_t engine = getpid();
+    const pid_t pid = fork();
+    if (pid < 0) return errno;
+    if (pid == 0) run_warden({slot, theirs.get(), engine, registry_, cgroup_});
+    io::unique_fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd) {
+        const int error = errno;
+        ::kill(pid, SIGKILL);
+        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+        if (registry_ != nullptr) registry_->set(slot, 0);
+        return error;
+    }
+    link.reset();
+    link.pid_ = pid;
+    link.socket_ = std::move(ours);
+    link.pidfd_ = std::move(pidfd);
+    return 0;
+}
+
+bool warden_set::bury(unsigned slot) {
+    warden_link& link = links_[slot];
+    if (link.alive()) {
+        ::kill(link.pid_, SIGKILL);
+        const pid_t reaped = waitpid(link.pid_, nullptr, WNOHANG);
+        if (reaped == 0) return false;
+        if (registry_ != nullptr) registry_->set(slot, 0);
+        link.reset();
+        if (cgroup_ != nullptr) {
+            const std::string file = "s" + std::to_string(slot) + "/cgroup.kill";
+            const io::unique_fd kill_file(openat(cgroup_->directory(), file.c_str(), O_WRONLY | O_CLOEXEC));
+            [[maybe_unused]] const ssize_t written = write(kill_file.get(), "1", 1);
+        }
+    }
+    return strays_gone();
+}
+
+bool warden_set::strays_gone() {
+    // Two looks in a row must find none: a list may lack an entry when another one leaves it at that moment.
+    constexpr int rounds = 64;
+    int clean = 0;
+    for (int round = 0; round < rounds; ++round) {
+        bool dying = false;
+        bool reaped = false;
+        for (const pid_t child : children_of(getpid())) {
+            const bool is_warden = std::any_of(links_.begin(), links_.end(),
+                                               [&](const warden_link& link) { return link.pid_ == child; });
+            if (is_warden) continue;
+            if (::kill(child, SIGKILL) < 0 && errno == EPERM) continue; // not ours to end
+            if (waitpid(child, nullptr, WNOHANG | __WALL) == child)
+                reaped = true;
+            else
+                dying = true;
+        }
+        if (!dying && !reaped && ++clean == 2) return true;
+        if (dying || reaped) clean = 0;
+        if (dying && !reaped) return false;
+    }
+    return false;
+}
+
+void warden_set::stop_all() {
+    for (warden_link& link : links_)
+        link.stop();
+}
+
+void warden_set::cont_all() {
+    for (warden_link& link : links_)
+        link.cont();
+}
+
+unsigned warden_set::end_now() {
+    if (std::none_of(links_.begin(), links_.end(), [](const warden_link& link) { return link.alive(); }) &&
+        waitpid(-1, nullptr, WNOHANG) < 0)
+        return 0;
+    // Each warden reads the end of file, kills its item, and exits.
+    for (warden_link& link : links_)
+        link.socket_.reset();
+    sigset_t child_signal;
+    sigset_t before;
+    sigemptyset(&child_signal);
+    sigaddset(&child_signal, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child_signal, &before);
+    const auto is_warden = [&](pid_t pid) {
+        return std::any_of(links_.begin(), links_.end(),
+                           [&](const warden_link& link) { return link.pid_ == pid; });
+    };
+    const unsigned left = sweep(is_warden, std::chrono::seconds(1));
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    for (unsigned slot = 0; slot < slots(); ++slot) {
+        links_[slot].reset();
+        if (registry_ != nullptr) registry_->set(slot, 0);
+    }
+    if (cgroup_ != nullptr) cgroup_->remove();
+    return left;
+}
+
+} // namespace tenure::inline v0::app

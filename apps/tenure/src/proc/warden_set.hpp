@@ -1,0 +1,62 @@
+// The engine's wardens, one per job slot, started when first needed.
+//
+// The engine must have no other children and be single-threaded when it calls start(). It is a subreaper, so
+// what a dead warden leaves behind becomes the engine's child: **every child of the engine that is not a
+// warden is a stray of a dead warden**, and is killed. That is the whole of the attribution.
+//
+// A warden has died (pidfd readable, or the link is broken): call bury(slot). It returns false while strays
+// are still dying; then call it again a millisecond later (a timer of the engine), until true. Then start().
+// The results of the item are not complete before that: its pipes may still have writers.
+//
+// The guard has died (its pidfd is readable): call end_now() and _exit.
+// The end of the run: quit() every link, wait for the pidfds and bury() each; or just destroy the set.
+#pragma once
+
+#include "proc/cgroup.hpp"
+#include "proc/warden_link.hpp"
+#include "proc/warden_registry.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace tenure::inline v0::app {
+
+class warden_set {
+public:
+    /// Borrows `registry` and `cgroup`, which may be NULL: without a guard, or without cgroups.
+    warden_set(unsigned slots, warden_registry* registry, const run_cgroup* cgroup);
+    warden_set(const warden_set&) = delete;
+    warden_set& operator=(const warden_set&) = delete;
+    /// end_now().
+    ~warden_set();
+
+    unsigned slots() const noexcept { return static_cast<unsigned>(links_.size()); }
+    warden_link& operator[](unsigned slot) noexcept { return links_[slot]; }
+
+    /// Forks the warden of a slot that has none.
+    /// Returns: 0, or errno of socketpair, fork or pidfd_open (EAGAIN, ENOMEM, EMFILE: try again later).
+    int start(unsigned slot);
+
+    /// Reaps a warden that has died or is about to (it is killed when it still lives), and kills its strays.
+    /// Never blocks; one call is one round. Forgets the link's item: ask for it before.
+    /// Returns: true when nothing of the slot is left.
+    bool bury(unsigned slot);
+
+    /// For Ctrl-Z: every item stops (or goes on).
+    void stop_all();
+    void cont_all();
+
+    /// Kills every item, and ends every warden. Blocks: usually a few ms, 1 s until wardens are forced.
+    /// Returns: how many processes could not be ended, because they are not ours to signal.
+    unsigned end_now();
+
+private:
+    bool strays_gone();
+
+    std::vector<warden_link> links_;
+    warden_registry* registry_;
+    const run_cgroup* cgroup_;
+};
+
+} // namespace tenure::inline v0::app
