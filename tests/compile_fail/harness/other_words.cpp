@@ -1,0 +1,2 @@
+// expect: words that no compiler says
+int main() { return nonsense; }
