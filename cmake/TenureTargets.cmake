@@ -66,7 +66,7 @@ function(tenure_test name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 180) # a million timers under ThreadSanitizer, beside another test
     endif()
-    add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/tsan_suppressions.cpp")
+    add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/tsan_exceptions.cpp")
     tenure_own_target(${name})
     target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock_main)
     target_compile_definitions(${name} PRIVATE
