@@ -299,7 +299,7 @@ TEST(CallbackThreads, R086_CallbackThatDoesNotReturnIsNamed) {
             .release();
         while (!shared->entered)
             std::this_thread::yield();
-        const auto report = rt.close({.drain = 1ms, .grace = 1ms});
+        const auto report = rt.close({.drain = 1ms, .grace = 1ms, .workers = 1ms});
         ASSERT_EQ(report.abandoned.size(), 1u);
         EXPECT_EQ(report.abandoned[0].name, "on_done");
     }

@@ -60,17 +60,90 @@ void runtime::add_hook(std::unique_ptr<close_hook> h) {
         throw base::closed_error("on_close: the runtime is closing; register what it runs then earlier");
     hooks_.push_back(std::move(h));
 }
-bool runtime::wait_for_hook(detail::task_object& t, base::duration d) {
-    if (sched_->has_workers()) return t.wait_until(base::saturating_add(std::chrono::steady_clock::now(), d));
-    try {
-        return sched_->work_until([&] { return t.status() != task_status::pending; },
-                                  base::saturating_add(sched_->now(), d));
-    } catch (const base::deadlock_error&) {
-        return false;
+// Runs what on_close() was given, each as a task.
+//
+// A HOOK  waiting for a thread -> begun -> ended; or -> cancelled, when its limit, which counts from `begun`, has passed.
+// It always begins. Workers may be stuck in what was abandoned, each in a task that is still counted: if a hook does not begin
+// in time a further thread works, and when there are as many as tasks, one is free. Only if no thread can be had is a hook
+// given up before it began, and named.
+class runtime::hook_runner {
+public:
+    hook_runner(detail::scheduler& s, detail::context_node& under, const close_options& o, close_report& into)
+        : sched_(s), under_(under), limits_(o), report_(into) {
+        if (sched_.has_workers() && sched_.tasks() > 0) lend();
     }
-}
+    hook_runner(const hook_runner&) = delete;
+    hook_runner& operator=(const hook_runner&) = delete;
+    ~hook_runner() {
+        for (; lent_ > 0; --lent_)
+            sched_.take_back_worker();
+    }
+
+    /// Throws: what launching it throws; timeout_error.
+    void run(close_hook& hook) {
+        const std::size_t may_be_stuck = sched_.tasks();
+        const auto begun = std::make_shared<detail::wake_up>();
+        const auto task = hook.start(sched_, under_, begun);
+        if (!begins(*begun, may_be_stuck) || !ends(*task, limits_.hook)) {
+            task->own_context().cancel(
+                detail::make_cause(base::reason::deadline, "a close hook took too long"));
+            if (!ends(*task, limits_.grace)) {
+                report_.abandoned.push_back(task->label());
+                if (sched_.has_workers()) lend(); // the next one may need a thread
+            }
+            if (task->status() != task_status::failed)
+                throw base::timeout_error("a function given to on_close() did not end in time",
+                                          task->label());
+        }
+        task->mark_read();
+        if (task->status() == task_status::failed) report_.errors.push_back(task->failure());
+    }
+
+private:
+    bool begins(detail::wake_up& begun, std::size_t may_be_stuck) {
+        if (!sched_.has_workers()) return work_until([&] { return begun.woken(); }, base::never);
+        for (; may_be_stuck > 0; --may_be_stuck) {
+            if (begun.wait(from_now(limits_.workers))) return true;
+            if (!lend()) return begun.wait(from_now(limits_.workers));
+        }
+        return begun.wait(base::never);
+    }
+    bool ends(detail::task_object& t, base::duration limit) {
+        if (sched_.has_workers()) return t.wait_until(from_now(limit));
+        return work_until([&] { return t.status() != task_status::pending; },
+                          base::saturating_add(sched_.now(), limit));
+    }
+    template <class Done>
+    bool work_until(Done&& done, base::time_point until) {
+        try {
+            return sched_.work_until(done, until);
+        } catch (const base::deadlock_error&) { // a test driver: nothing will come, however long we wait
+            return false;
+        }
+    }
+    static base::time_point from_now(base::duration d) {
+        return base::saturating_add(std::chrono::steady_clock::now(), d);
+    }
+    bool lend() {
+        try {
+            sched_.lend_worker();
+            ++lent_;
+            return true;
+        } catch (...) { // no thread to be had: whatever worker is left runs them
+            report_.errors.push_back(std::current_exception());
+            return false;
+        }
+    }
+
+    detail::scheduler& sched_;
+    detail::context_node& under_;
+    const close_options& limits_;
+    close_report& report_;
+    unsigned lent_ = 0;
+};
+
 // Everybody who could register one has been refused since close() began.
-void runtime::run_hooks(base::duration each, close_report& into) {
+void runtime::run_hooks(const close_options& o, close_report& into) {
     std::vector<std::unique_ptr<close_hook>> hooks;
     {
         base::mutex_lock l(m_);
@@ -78,32 +151,14 @@ void runtime::run_hooks(base::duration each, close_report& into) {
     }
     if (hooks.empty()) return;
     hooks_root_ = base::ref<detail::context_node>::adopt(new detail::context_node);
-    // The workers may all be stuck in functions that do not return.
-    bool lent = false;
-    try {
-        if (sched_->has_workers() && sched_->tasks() > 0) sched_->lend_worker(), lent = true;
-    } catch (...) { // no thread to be had: whatever worker is left runs them
-        into.errors.push_back(std::current_exception());
-    }
+    hook_runner runner(*sched_, *hooks_root_, o, into);
     for (; !hooks.empty(); hooks.pop_back()) {
         try {
-            sched_->count_up();
-            const auto task = hooks.back()->start(*sched_, *hooks_root_);
-            if (!wait_for_hook(*task, each)) {
-                task->own_context().cancel(
-                    detail::make_cause(base::reason::deadline, "a close hook took too long"));
-                if (!wait_for_hook(*task, std::chrono::seconds(1))) into.abandoned.push_back(task->label());
-                if (task->status() != task_status::failed)
-                    throw base::timeout_error("a function given to on_close() did not end in time",
-                                              task->label());
-            }
-            task->mark_read();
-            if (task->status() == task_status::failed) into.errors.push_back(task->failure());
+            runner.run(*hooks.back());
         } catch (...) {
             into.errors.push_back(std::current_exception());
         }
     }
-    if (lent) sched_->take_back_worker();
 }
 
 close_report runtime::close(close_options o) {
@@ -139,9 +194,10 @@ close_report runtime::close(close_options o) {
         report.tree = sched_->dump();
     };
     if (!idle) name_the_rest();
-    run_hooks(o.hook, report);
+    run_hooks(o, report);
     // Callbacks that hooks, or handles elsewhere, have registered meanwhile. What was abandoned is not waited for again.
-    const base::time_point gone_by = idle ? base::saturating_add(sched_->now(), o.grace) : sched_->now();
+    const base::time_point gone_by =
+        idle && report.abandoned.empty() ? base::saturating_add(sched_->now(), o.grace) : sched_->now();
     bool retired = false;
     do {
         idle = wait(gone_by);
@@ -151,7 +207,7 @@ close_report runtime::close(close_options o) {
     idle = retired && wait(gone_by); // whoever counted down last has let go
     if (!idle && report.abandoned.empty()) name_the_rest();
     // A worker that is inside an abandoned function will not come; the others leave at once.
-    const auto soon = base::saturating_add(std::chrono::steady_clock::now(), std::chrono::seconds(1));
+    const auto soon = base::saturating_add(std::chrono::steady_clock::now(), o.workers);
     const bool stopped = sched_->stop_workers(idle && report.abandoned.empty() ? base::never : soon);
     if (!stopped && report.abandoned.empty())
         report.abandoned.push_back({0, "a task that has ended, in the destructor of its result", {}});
@@ -160,7 +216,8 @@ close_report runtime::close(close_options o) {
                                      ? base::saturating_add(std::chrono::steady_clock::now(), o.grace)
                                      : std::chrono::steady_clock::now()))
         for (auto& label : sched_->blocking().running())
-            if (std::none_of(report.abandoned.begin(), report.abandoned.end(),
+            if (label.id != 0 && // a worker in place of another is stuck in what is named already
+                std::none_of(report.abandoned.begin(), report.abandoned.end(),
                              [&](const base::task_label& known) { return known.id == label.id; }))
                 report.abandoned.push_back(std::move(label));
 

@@ -285,7 +285,7 @@ TEST_P(RuntimeOfThreads, R086_StuckFunctionIsNamedAndWhatItUsesIsKept) {
             },
             on_exit(gone));
         entered.wait();
-        const auto report = rt.close({.drain = 0s, .grace = 0s});
+        const auto report = rt.close({.drain = 0s, .grace = 0s, .workers = 1ms});
         ASSERT_EQ(report.abandoned.size(), 1u);
         EXPECT_EQ(report.abandoned[0].name, "stuck");
     }
@@ -318,7 +318,7 @@ TEST(RuntimeOfOneThread, R086_StuckDestructorOfAResultHarmsNobody) {
         });
         l->dropped.count_down();
         l->entered.wait();
-        (void)rt.close({.drain = 0s, .grace = 0s});
+        (void)rt.close({.drain = 0s, .grace = 0s, .workers = 1ms});
     }
     l->release.count_down(); // its worker goes on in a runtime that must still be there
     l->gone.wait();

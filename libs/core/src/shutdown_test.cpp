@@ -124,7 +124,7 @@ TEST(ShutdownOfThreads, R084_HooksRunThoughEveryWorkerIsStuck) {
             gone->count_down();
         });
         entered->wait();
-        const auto report = rt.close({.drain = 0s, .grace = 0s});
+        const auto report = rt.close({.drain = 0s, .grace = 0s, .workers = 1ms});
         ASSERT_EQ(report.abandoned.size(), 1u);
         EXPECT_EQ(report.abandoned[0].name, "stuck");
     }
@@ -141,13 +141,53 @@ TEST(ShutdownOfThreads, R086_HookThatNeverReturnsIsNamed) {
             go->wait();
             gone->count_down();
         });
-        const auto report = rt.close({.hook = 100ms}); // long enough for it to begin
+        const auto report = rt.close({.grace = 0s, .hook = 1ms, .workers = 1ms});
         ASSERT_EQ(report.abandoned.size(), 1u);
         EXPECT_EQ(report.abandoned[0].name, "on_close");
         EXPECT_EQ(report.errors.size(), 1u);
     }
     go->count_down();
     gone->wait();
+}
+TEST(ShutdownOfThreads, R084_HooksRunThoughEachOneHoldsItsWorkerForEver) {
+    auto entered = std::make_shared<std::latch>(4);
+    auto go = std::make_shared<std::latch>(1);
+    auto gone = std::make_shared<std::latch>(3);
+    {
+        runtime rt({.threads = 1});
+        rt.on_close([=]() -> task<> {
+            entered->count_down();
+            co_return;
+        });
+        for (int i = 0; i < 3; ++i)
+            rt.on_close([=] {
+                entered->count_down();
+                go->wait();
+                gone->count_down();
+            });
+        const auto report = rt.close({.grace = 0s, .hook = 1ms, .workers = 1ms});
+        EXPECT_GE(report.abandoned.size(), 3u); // the coroutine, too, if it took longer than the limit
+        EXPECT_GE(report.errors.size(), 3u);
+    }
+    entered->wait();
+    go->count_down();
+    gone->wait();
+}
+TEST(ShutdownOfThreads, R084_LimitOfAHookCountsFromItsStart) {
+    for (int round = 0; round < 20; ++round) {
+        std::atomic<int> functions{0}, coroutines{0};
+        runtime rt({.threads = 1});
+        for (int i = 0; i < 3; ++i) {
+            rt.on_close([&] { ++functions; });
+            rt.on_close([&]() -> task<> {
+                ++coroutines;
+                co_return;
+            });
+        }
+        EXPECT_TRUE(rt.close({.hook = 0s}).abandoned.empty());
+        EXPECT_EQ(functions, 3);
+        EXPECT_EQ(coroutines, 3);
+    }
 }
 TEST(ShutdownOfThreads, R088_RequestsRaceCloseAndTasks) {
     for (int round = 0; round < 50; ++round) {

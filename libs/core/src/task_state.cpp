@@ -3,6 +3,7 @@
 #include <tenure/core/detail/owned_timers.hpp>
 #include <tenure/core/detail/spawn_overloads.hpp>
 #include <tenure/core/detail/task_state.hpp>
+#include <tenure/core/detail/wake_up.hpp>
 
 namespace tenure::inline v0::core {
 
@@ -19,32 +20,7 @@ const char* to_string(task_status s) noexcept {
 namespace detail {
 
 namespace {
-class thread_waiter : public end_waiter {
-public:
-    void wake() noexcept {
-        base::mutex_lock l(m_);
-        woken_ = true;
-        changed_.notify_all(); // under the lock: the thread leaves, and this object with it, when we let go
-    }
-    /// False: not woken by then.
-    bool wait(base::time_point until) {
-        base::mutex_lock l(m_);
-        while (!woken_) {
-            if (until == base::never) {
-                changed_.wait(m_);
-            } else {
-                if (std::chrono::steady_clock::now() >= until) return false;
-                changed_.wait_until(m_, until);
-            }
-        }
-        return true;
-    }
-
-private:
-    base::mutex m_;
-    base::condition changed_;
-    bool woken_ TENURE_GUARDED_BY(m_) = false;
-};
+class thread_waiter : public end_waiter, public wake_up {};
 } // namespace
 
 void uncount(scheduler& in, group_state* group, child_kind kind) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/core/detail/scheduler.hpp>
 #include <tenure/core/detail/spawn_overloads.hpp>
+#include <tenure/core/detail/wake_up.hpp>
 #include <tenure/core/future.hpp>
 
 namespace tenure::inline v0::core {
@@ -12,7 +13,9 @@ class context;
 struct close_options {
     base::duration drain = std::chrono::seconds(5); // for tasks to end by themselves
     base::duration grace = std::chrono::seconds(5); // after they have been cancelled
-    base::duration hook = std::chrono::seconds(5);  // for each function given to on_close()
+    base::duration hook = std::chrono::seconds(5);  // for each function given to on_close(), from its start
+    /// For the workers to leave what they run, once something was abandoned. Those that do not are stuck, and let go of.
+    base::duration workers = std::chrono::seconds(1);
 };
 struct close_report {
     /// Tasks that did not end: they wait for something that cannot be cancelled, or a function does not return.
@@ -78,8 +81,8 @@ public:
 
     /// Refuses new tasks, waits for the running ones, cancels what is left, waits again, runs what on_close() was given,
     /// ends the threads. Idempotent; of several callers one closes, the others wait for the same report.
-    /// Timeout: o.drain + o.grace + o.hook for each function. What did not end by then is named in the report, and what it
-    /// uses is never freed.
+    /// Timeout: o.drain + o.grace, o.hook + o.grace for each function, o.workers; and o.workers again for each function for
+    /// which a thread has to be found. What did not end by then is named in the report, and what it uses is never freed.
     /// Throws: usage_error inside a task (request_close() there).
     close_report close(close_options o = {});
     /// Begins to close, and returns at once: new tasks are refused from now on, and what still runs after o.drain is
@@ -87,7 +90,8 @@ public:
     /// Threads: any, also inside a task.
     void request_close(close_options o = {});
     /// close() runs f, a plain function or a coroutine function, when no task is left: last registered first, each once and
-    /// as a task, whatever the others do. Throws: closed_error once close() has begun; f is destroyed then.
+    /// as a task, whatever the others do. One that takes too long is cancelled, but none before it has begun.
+    /// Throws: closed_error once close() has begun; f is destroyed then.
     template <class F>
     void on_close(F&& f, base::spawn_site site = base::spawn_site::current()) {
         static_assert(std::is_void_v<detail::spawned_value_t<F>>,
@@ -121,26 +125,32 @@ private:
     }
     struct close_hook {
         virtual ~close_hook() = default;
-        virtual base::ref<detail::task_result<void>> start(detail::scheduler& in,
-                                                           detail::context_node& under) = 0;
+        /// Counts it; `begun` is woken when f is about to be called. Throws: then nothing is counted.
+        virtual base::ref<detail::task_result<void>> start(detail::scheduler& in, detail::context_node& under,
+                                                           std::shared_ptr<detail::wake_up> begun) = 0;
         base::spawn_site site;
     };
     template <class F>
     class hook_of final : public close_hook {
     public:
         explicit hook_of(F f) : f_(std::move(f)) {}
-        base::ref<detail::task_result<void>> start(detail::scheduler& in,
-                                                   detail::context_node& under) override {
+        base::ref<detail::task_result<void>> start(detail::scheduler& in, detail::context_node& under,
+                                                   std::shared_ptr<detail::wake_up> begun) override {
+            auto call = [f = std::move(f_), b = std::move(begun)]() mutable {
+                b->wake();
+                return f();
+            };
+            in.count_up();
             return detail::launch({in, under}, spawn_options{.name = "on_close", .site = this->site},
-                                  std::move(f_));
+                                  std::move(call));
         }
 
     private:
         F f_;
     };
+    class hook_runner;
     void add_hook(std::unique_ptr<close_hook> h);
-    void run_hooks(base::duration each, close_report& into);
-    bool wait_for_hook(detail::task_object& t, base::duration d);
+    void run_hooks(const close_options& o, close_report& into);
     void wait_for_end(const std::function<bool()>& ended, const std::function<void()>& on_deadlock);
     void work_in_turn(const std::function<bool()>& ended);
     bool take_turn(const std::function<bool()>& ended);
