@@ -152,7 +152,16 @@ bool context_node::flag_and_poke(const base::cause_ptr& why, strand*& woken) noe
     return true;
 }
 
-bool context_node::cancel(const base::cause_ptr& why) noexcept {
+held_nodes::~held_nodes() {
+    while (first_) {
+        context_node* const n = first_;
+        first_ = n->todo_;
+        n->release();
+    }
+}
+void held_nodes::add(context_node& n) noexcept { n.todo_ = std::exchange(first_, &n); }
+
+bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexcept {
     strand* woken = nullptr;
     {
         base::mutex_lock l(m_);
@@ -175,14 +184,15 @@ bool context_node::cancel(const base::cause_ptr& why) noexcept {
         todo = &c;
     };
     while (todo) {
-        auto node = base::ref<context_node>::adopt(todo);
-        todo = node->todo_;
-        base::mutex_lock l(node->m_);
-        for (context_node* c = node->first_; c; c = c->next_)
+        context_node& node = *todo;
+        todo = node.todo_;
+        visited.add(node);
+        base::mutex_lock l(node.m_);
+        for (context_node* c = node.first_; c; c = c->next_)
             if (!c->shield_) visit(*c);
-        for (listener* r = node->listeners_.first(); r; r = r->next())
+        for (listener* r = node.listeners_.first(); r; r = r->next())
             if (r->relay_to()) visit(*r->relay_to());
-        if (callback_state* chain = node->listeners_.take_callbacks()) {
+        if (callback_state* chain = node.listeners_.take_callbacks()) {
             chain->queue_next = fired;
             fired = chain;
         }
@@ -200,17 +210,16 @@ bool context_node::cancel(const base::cause_ptr& why) noexcept {
     return true;
 }
 
-void context_node::move_deadline(base::time_point at) {
-    std::vector<base::ref<context_node>> todo;
+node_list context_node::move_deadline(base::time_point at) {
+    node_list todo;
     {
         base::mutex_lock l(m_);
         own_deadline_ = at;
         deadline_.store(std::min(own_deadline_, inherited_), std::memory_order_relaxed);
     }
     todo.push_back(base::ref<context_node>::share(this));
-    while (!todo.empty()) {
-        const auto node = std::move(todo.back());
-        todo.pop_back();
+    for (std::size_t done = 0; done < todo.size(); ++done) {
+        const auto node = todo[done];
         base::mutex_lock l(node->m_);
         for (context_node* c = node->first_; c; c = c->next_) {
             base::mutex_lock lc(c->m_);
@@ -220,18 +229,20 @@ void context_node::move_deadline(base::time_point at) {
             if (c->first_) todo.push_back(base::ref<context_node>::share(c));
         }
     }
+    return todo;
 }
 
 node_view context_node::view(std::size_t parent) const noexcept {
     return {kind_, shield_, owner_, deadline(), why(), parent};
 }
 
-void context_node::walk(void (*f)(void*, const node_view&), void* arg) {
+node_list context_node::walk(void (*f)(void*, const node_view&), void* arg) {
     struct item {
         base::ref<context_node> node;
         std::size_t number;
     };
     std::vector<item> todo;
+    node_list seen;
     std::size_t visited = 0;
     {
         base::mutex_lock l(m_);
@@ -241,6 +252,7 @@ void context_node::walk(void (*f)(void*, const node_view&), void* arg) {
     while (!todo.empty()) {
         const item next = std::move(todo.back());
         todo.pop_back();
+        seen.push_back(next.node);
         base::mutex_lock l(next.node->m_);
         for (context_node* c = next.node->first_; c; c = c->next_) {
             base::mutex_lock lc(c->m_);
@@ -250,6 +262,7 @@ void context_node::walk(void (*f)(void*, const node_view&), void* arg) {
             ++visited;
         }
     }
+    return seen;
 }
 
 } // namespace tenure::inline v0::core::detail

@@ -128,7 +128,7 @@ TEST(Context, R048_UnlinkedChildrenAreGoneFromTheTree) {
         EXPECT_FALSE(n->cancelled());
     }
     int nodes = 0;
-    t.root().visit([&](const detail::node_view&) { ++nodes; });
+    (void)t.root().visit([&](const detail::node_view&) { ++nodes; });
     EXPECT_EQ(nodes, 1); // the root
 }
 TEST(Context, UnlinkingTakesOutFirstMiddleAndLast) {

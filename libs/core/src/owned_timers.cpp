@@ -26,11 +26,12 @@ void owned_timer::arm() {
     sched->push(*this);
 }
 
-void owned_timer::fire() noexcept {
+void owned_timer::fire(held_nodes& visited) noexcept {
     if (change(phase::armed, phase::fired)) {
         sched->push(*this);
     } else if (!change(phase::arming, phase::due) && at_end_) {
-        own_.cancel(make_cause(base::reason::deadline, "a timer's last call did not end within its grace"));
+        own_.cancel(make_cause(base::reason::deadline, "a timer's last call did not end within its grace"),
+                    visited);
     }
 }
 

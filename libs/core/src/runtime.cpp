@@ -40,8 +40,8 @@ runtime::~runtime() {
     if (keep_) keep_for_ever(sched_.release(), hooks_root_.detach());
 }
 
-void runtime::drain_timer::fire() noexcept {
-    sched->root().cancel(detail::make_cause(base::reason::shutdown, "the runtime is closing"));
+void runtime::drain_timer::fire(detail::held_nodes& visited) noexcept {
+    sched->root().cancel(detail::make_cause(base::reason::shutdown, "the runtime is closing"), visited);
 }
 void runtime::request_close(close_options o) {
     base::mutex_lock l(m_);

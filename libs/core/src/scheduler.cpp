@@ -237,7 +237,7 @@ bool scheduler::wait_idle(base::time_point until) {
 
 std::vector<base::task_label> scheduler::live_tasks() {
     std::vector<base::task_label> found;
-    root_->visit([&](const node_view& v) {
+    (void)root_->visit([&](const node_view& v) {
         if (v.kind == node_kind::task && v.owner) found.push_back(v.owner->label());
     });
     return found;

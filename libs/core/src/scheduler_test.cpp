@@ -90,7 +90,7 @@ struct errand final : detail::strand {
     std::function<void()> work;
 };
 struct idle_timer final : detail::timer {
-    void fire() noexcept override {}
+    void fire(detail::held_nodes&) noexcept override {}
 };
 
 struct Scheduler : ::testing::Test {

@@ -5,11 +5,11 @@ namespace {
 base::cause_ptr too_late() { return make_cause(base::reason::deadline, "the deadline expired"); }
 } // namespace
 
-void deadline_timer::fire() noexcept { target->cancel(too_late()); }
+void deadline_timer::fire(held_nodes& visited) noexcept { target->cancel(too_late(), visited); }
 
-void timeout_state::expiry::fire() noexcept {
+void timeout_state::expiry::fire(held_nodes& visited) noexcept {
     state->expired_.store(true, std::memory_order_release);
-    state->node_->cancel(too_late());
+    state->node_->cancel(too_late(), visited);
 }
 void timeout_state::begin(strand& s, const base::ref<context_node>& node, base::time_point at) {
     base::mutex_lock l(m_);
@@ -33,13 +33,14 @@ base::time_point timeout_state::deadline() noexcept {
     return timer_.at;
 }
 void timeout_state::move_to(base::time_point at) {
+    node_list seen; // let go of without the lock
     base::mutex_lock l(m_);
     if (over_) throw base::usage_error("move_to: the scope was left; move its deadline while the body runs");
     if (timer_.at != base::never && !sched_->disarm(timer_))
         throw base::usage_error(
             "move_to: the deadline has expired, and what is cancelled stays so; move it earlier");
     timer_.at = at;
-    node_->move_deadline(at);
+    seen = node_->move_deadline(at);
     if (at != base::never) sched_->arm(timer_);
 }
 

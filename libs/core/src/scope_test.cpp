@@ -1,5 +1,7 @@
 #include "core_test.hpp"
 
+#include <tenure/core/context.hpp>
+
 namespace {
 using namespace core_test;
 
@@ -509,5 +511,56 @@ TEST_F(Scope, R089_NoTimerIsLeftHoweverAScopeEnds) {
     };
     run(parent);
     EXPECT_EQ(elapsed(), 1s);
+}
+
+// From here on real threads.
+// A task that ends while the walk of a deadline visits the others: the walk lets go of its result last. The destructor
+// arms and removes a timer, so it must not run under the timers' lock.
+TEST(ScopeOfThreads, ResultThatDiesByADeadlineMayUseTimers) {
+    struct armer {
+        runtime* rt;
+        explicit armer(runtime& r) : rt(&r) {}
+        armer(armer&& o) noexcept : rt(std::exchange(o.rt, nullptr)) {}
+        armer& operator=(const armer&) = delete;
+        ~armer() {
+            if (rt) (void)rt->context().with_timeout(1h);
+        }
+    };
+    for (int round = 0; round < 3; ++round) {
+        runtime rt({.threads = 2});
+        constexpr int others = 20000;
+        std::atomic<int> begun{0};
+        event all_begun, spinning;
+        auto children_of_child = [&](group) -> task<> {
+            if (++begun == others) all_begun.set();
+            co_await sleep_for(1h);
+        };
+        auto sleeper = [&]() -> task<> { co_await with_group(children_of_child); };
+        auto spin = [&]() -> task<> {
+            spinning.set();
+            for (;;)
+                co_await yield();
+        };
+        auto spinner = [&]() -> task<armer> {
+            const context below = context::current(); // a node that the walk has still to visit
+            (void)co_await as_outcome(spin());
+            co_return armer(rt);
+        };
+        auto timed = [&](timeout_scope scope) -> task<> {
+            auto children = [&](group g) -> task<> {
+                for (int i = 0; i < others; ++i)
+                    (void)g.spawn(sleeper);
+                co_await all_begun.wait();
+                (void)g.spawn(spinner); // the newest is visited first, and let go of last
+                co_await spinning.wait();
+                scope.move_to(rt.now());
+                co_await sleep_for(1h);
+            };
+            co_await with_group(children);
+        };
+        EXPECT_THROW(rt.block_on([&]() -> task<> { co_await with_timeout(1h, timed); }), timeout_error);
+        EXPECT_TRUE(rt.close().abandoned.empty());
+        EXPECT_TRUE(rt.audit().clean());
+    }
 }
 } // namespace

@@ -17,7 +17,9 @@ private:
     std::stop_source to_;
 };
 
-void shared_context::deadline_alarm::fire() noexcept { of_.cancel(make_cause(base::reason::deadline, why_)); }
+void shared_context::deadline_alarm::fire(held_nodes& visited) noexcept {
+    of_.cancel(make_cause(base::reason::deadline, why_), visited);
+}
 
 context_handle shared_context::below(context_node& scope, runtime_name home, base::time_point deadline,
                                      std::string why) {
@@ -37,9 +39,10 @@ context_handle shared_context::below(const context_handle& parent, base::time_po
 
 void shared_context::arm() {
     if (alarm_.at == base::never || cancelled()) return;
+    held_nodes visited;
     const runtime_pin pin(home_);
     if (!pin) return; // it has closed, and cancelled us
-    if (alarm_.at <= pin->now()) return alarm_.fire();
+    if (alarm_.at <= pin->now()) return alarm_.fire(visited);
     pin->arm(alarm_);
     // Our scope may have ended meanwhile and found no timer to remove. It flags us first, and the timers' lock orders the two.
     if (cancelled()) pin->disarm(alarm_);
@@ -52,9 +55,10 @@ void shared_context::disarm() noexcept {
 bool shared_context::asked_to_stop() noexcept {
     if (cancelled()) return true;
     if (deadline() == base::never) return false;
+    held_nodes visited;
     const runtime_pin pin(home_);
     if (!pin || pin->now() < deadline()) return false;
-    pin->fire_due_timers();
+    pin->fire_due_timers(visited);
     return cancelled();
 }
 

@@ -48,7 +48,8 @@ bool strand::asked_to_stop() const noexcept {
     if (cancelled()) return true;
     const base::time_point deadline = context->deadline();
     if (deadline == base::never || sched->now() < deadline) return false;
-    sched->fire_due_timers();
+    held_nodes visited;
+    sched->fire_due_timers(visited);
     return cancelled();
 }
 

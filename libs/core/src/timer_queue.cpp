@@ -1,3 +1,4 @@
+#include <tenure/core/detail/context_node.hpp>
 #include <tenure/core/detail/run_order.hpp>
 #include <tenure/core/detail/timer_queue.hpp>
 
@@ -18,12 +19,17 @@ bool timer_queue::remove(timer& t) noexcept {
     take_out(t.index_);
     return true;
 }
-base::time_point timer_queue::expire_until(base::time_point now, run_order* order) noexcept {
+base::time_point timer_queue::expire(base::time_point now, run_order* order) noexcept {
+    held_nodes visited;
+    return expire_until(now, order, visited);
+}
+base::time_point timer_queue::expire_until(base::time_point now, run_order* order,
+                                           held_nodes& visited) noexcept {
     base::mutex_lock l(m_);
     while (!heap_.empty() && heap_[0].at <= now) {
         timer* t = heap_[0].t;
         take_out(0);
-        t->fire();
+        t->fire(visited);
         if (order && order->pause()) break;
     }
     return heap_.empty() ? base::never : heap_[0].at;

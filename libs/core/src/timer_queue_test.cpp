@@ -13,7 +13,7 @@ using tenure::base::time_point;
 
 struct noted final : detail::timer {
     explicit noted(std::vector<int>& l, int n) : log(l), name(n) {}
-    void fire() noexcept override { log.push_back(name); }
+    void fire(detail::held_nodes&) noexcept override { log.push_back(name); }
     std::vector<int>& log;
     int name;
 };

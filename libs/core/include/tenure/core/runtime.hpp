@@ -167,7 +167,7 @@ private:
     class drain_timer final : public detail::timer {
     public:
         detail::scheduler* sched = nullptr;
-        void fire() noexcept override;
+        void fire(detail::held_nodes& visited) noexcept override;
     };
     drain_timer drain_timer_; // armed by request_close(), removed by close()
     std::vector<std::unique_ptr<close_hook>> hooks_ TENURE_GUARDED_BY(m_);

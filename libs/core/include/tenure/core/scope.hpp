@@ -14,7 +14,7 @@ namespace detail {
 class deadline_timer final : public timer {
 public:
     base::ref<context_node> target;
-    void fire() noexcept override;
+    void fire(held_nodes& visited) noexcept override;
 };
 
 /// What a timed scope shares with the handles on it.
@@ -31,7 +31,7 @@ private:
     class expiry final : public timer {
     public:
         timeout_state* state = nullptr;
-        void fire() noexcept override;
+        void fire(held_nodes& visited) noexcept override;
     };
     // Writer: fire(), before it cancels (release). Readers: anybody (acquire).
     std::atomic<bool> expired_{false};

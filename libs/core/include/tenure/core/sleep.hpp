@@ -25,7 +25,7 @@ public:
         s.wait(this);
         s.sched->arm(*this);
     }
-    void fire() noexcept override { sleeper_->complete(); }
+    void fire(held_nodes&) noexcept override { sleeper_->complete(); }
     bool try_cancel() noexcept override { return sleeper_->sched->disarm(*this); }
     void result() const noexcept {}
 

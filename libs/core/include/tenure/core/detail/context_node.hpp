@@ -22,6 +22,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace tenure::inline v0::core::detail {
 
@@ -38,6 +40,24 @@ struct node_view {
     base::time_point deadline;
     base::cause_ptr why;
     std::size_t parent; // the number of its parent: the node visited first is 0, then 1, 2, ...
+};
+
+class context_node;
+using node_list = std::vector<base::ref<context_node>>;
+
+/// Nodes that a cancel() visited. Their tasks may have ended meanwhile: letting go destroys results, which is user code.
+/// Declared before the lock under which the cancel runs.
+class held_nodes {
+public:
+    held_nodes() = default;
+    held_nodes(const held_nodes&) = delete;
+    held_nodes& operator=(const held_nodes&) = delete;
+    ~held_nodes();
+    /// Takes over a reference. Of the walk that set the node's flag.
+    void add(context_node& n) noexcept;
+
+private:
+    context_node* first_ = nullptr; // linked by todo_
 };
 
 class context_node : public base::ref_counted, public pooled {
@@ -65,25 +85,32 @@ public:
     /// Flags this node and all below it, shields excepted, and wakes the strands that wait there.
     /// Returns true for the first request only; the first one fixes the cause.
     /// Threads: any. Runs no code of the tasks.
-    bool cancel(const base::cause_ptr& why) noexcept;
+    bool cancel(const base::cause_ptr& why) noexcept {
+        held_nodes visited;
+        return cancel(why, visited);
+    }
+    /// For a caller that holds a lock: what it must let go of afterwards is added to `visited`.
+    bool cancel(const base::cause_ptr& why, held_nodes& visited) noexcept;
 
     bool cancelled() const noexcept { return flag_.load(std::memory_order_acquire); }
     /// Null unless cancelled.
     base::cause_ptr why() const noexcept { return cancelled() ? why_ : nullptr; }
     // Relaxed: the flag is what counts; this only says when to look at the clock.
     base::time_point deadline() const noexcept { return deadline_.load(std::memory_order_relaxed); }
-    /// Also for the nodes below, which inherit it. Threads: any. May throw std::bad_alloc.
-    void move_deadline(base::time_point at);
+    /// Also for the nodes below, which inherit it. Returns nodes to let go of where no lock is held. Threads: any.
+    /// May throw std::bad_alloc.
+    [[nodiscard]] node_list move_deadline(base::time_point at);
     context_node* parent() const noexcept { return parent_; }
     bool has_children() const noexcept {
         base::mutex_lock l(m_);
         return first_ != nullptr;
     }
     /// Calls f(node_view) for this node and each one below it, parents before children. Its lock and its parent's are held:
-    /// the owner does not end, and f must not lock nodes.
+    /// the owner does not end, and f must not lock nodes. Returns nodes to let go of where no lock is held.
     template <class F>
-    void visit(F&& f) {
-        walk([](void* ctx, const node_view& v) { (*static_cast<std::remove_reference_t<F>*>(ctx))(v); }, &f);
+    [[nodiscard]] node_list visit(F&& f) {
+        return walk(
+            [](void* ctx, const node_view& v) { (*static_cast<std::remove_reference_t<F>*>(ctx))(v); }, &f);
     }
 
 protected:
@@ -91,8 +118,9 @@ protected:
     virtual void orphaned() noexcept {}
 
 private:
+    friend class held_nodes;
     bool flag_and_poke(const base::cause_ptr& why, strand*& woken) noexcept TENURE_REQUIRES(m_);
-    void walk(void (*f)(void*, const node_view&), void* arg);
+    node_list walk(void (*f)(void*, const node_view&), void* arg);
     node_view view(std::size_t parent) const noexcept TENURE_REQUIRES(m_);
     void insert_below(context_node& parent) noexcept TENURE_REQUIRES(parent.m_);
     void remove_below(context_node& parent) noexcept TENURE_REQUIRES(parent.m_);
@@ -117,7 +145,7 @@ private:
     context_node* first_ TENURE_GUARDED_BY(m_) = nullptr;
     listener_list listeners_ TENURE_GUARDED_BY(m_);
     context_node *prev_ = nullptr, *next_ = nullptr; // guarded by the parent's lock
-    context_node* todo_ = nullptr;                   // confined to the walk that set the flag
+    context_node* todo_ = nullptr; // confined to the walk that set the flag, then to its held_nodes
 };
 
 } // namespace tenure::inline v0::core::detail

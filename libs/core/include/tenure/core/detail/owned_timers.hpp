@@ -46,7 +46,7 @@ public:
 
     bool start_root() noexcept final;
     bool child_ended(strand&, ending how) noexcept final;
-    void fire() noexcept final;
+    void fire(held_nodes& visited) noexcept final;
     base::task_label label() const final { return label_; }
     /// What its callback arms belongs to its own owner.
     owned_timers* own_timers() final { return list_.get(); }

@@ -45,7 +45,9 @@ public:
 
     void arm(timer& t);
     bool disarm(timer& t) noexcept { return timers_.remove(t); }
-    void fire_due_timers() noexcept { timers_.expire(driver_->now()); }
+    void fire_due_timers(held_nodes& visited) noexcept {
+        timers_.expire_until(driver_->now(), nullptr, visited);
+    }
     base::time_point now() noexcept { return driver_->now(); }
 
     /// The calling thread works until `done()` (asked between strands) or `until`. Returns what done() says.
@@ -61,7 +63,7 @@ public:
                 continue;
             }
             const base::time_point now = driver_->now();
-            const base::time_point next = timers_.expire_until(now, order_);
+            const base::time_point next = timers_.expire(now, order_);
             if (now >= until) return done();
             knew = park(next < until ? next : until);
         }

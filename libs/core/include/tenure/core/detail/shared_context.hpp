@@ -69,7 +69,7 @@ private:
             : of_(c), why_(std::move(why)) {
             at = when; // also if an ancestor's comes first: that one may be moved
         }
-        void fire() noexcept override;
+        void fire(held_nodes& visited) noexcept override;
 
     private:
         shared_context& of_; // disarmed before it goes

@@ -2,7 +2,8 @@
 //
 // A timer is a node inside the operation or scope that armed it, so it has that one's owner and costs no allocation.
 // fire() runs under the lock and may only set flags, poke and push; so remove() returning false means that fire() has
-// returned, and the node may be freed. Lock order: timers, then contexts, then the run queue.
+// returned, and the timer may be freed. What a cancel() in it visited is let go of after the lock: no user code under it.
+// Lock order: timers, then contexts, then the run queue.
 #pragma once
 #include <tenure/base/clock.hpp>
 #include <tenure/base/mutex.hpp>
@@ -14,10 +15,11 @@
 namespace tenure::inline v0::core::detail {
 
 class run_order;
+class held_nodes;
 
 class timer {
 public:
-    virtual void fire() noexcept = 0;
+    virtual void fire(held_nodes& visited) noexcept = 0;
     base::time_point at{};
 
 protected:
@@ -36,10 +38,10 @@ public:
     bool add(timer& t);
     /// True iff firing was prevented; false: fire() has returned, or it was never added.
     bool remove(timer& t) noexcept;
-    /// Fires what is due; says when the next one is.
-    base::time_point expire(base::time_point now) noexcept { return expire_until(now, nullptr); }
-    /// The same, but `order` may end it after any timer.
-    base::time_point expire_until(base::time_point now, run_order* order) noexcept;
+    /// Fires what is due; says when the next one is. `order` may end it after any timer.
+    base::time_point expire(base::time_point now, run_order* order = nullptr) noexcept;
+    /// The same for a caller that holds a lock, or a pin.
+    base::time_point expire_until(base::time_point now, run_order* order, held_nodes& visited) noexcept;
     base::time_point next() noexcept;
     std::size_t size() noexcept;
 
