@@ -1,19 +1,14 @@
-#include <benchmark/benchmark.h>
+#include "tbb_arena.hpp"
 
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
 namespace {
 constexpr int tasks = 100'000;
 
 void spawn_bulk(benchmark::State& state) {
-    const auto threads = static_cast<int>(state.range(0));
-    const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                    static_cast<std::size_t>(threads));
-    tbb::task_arena arena(threads);
+    bench::tbb_arena arena(state);
     for (auto _ : state)
-        arena.execute([] {
+        arena->execute([] {
             tbb::task_group group;
             for (int i = 0; i < tasks; ++i)
                 group.run([] {});
