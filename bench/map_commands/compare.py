@@ -81,14 +81,14 @@ def throughput(args):
 def tree(pid):
     """The process and its descendants, with their command names."""
     found = []
-    todo = [pid]
-    while todo:
-        p = todo.pop()
+    to_visit = [pid]
+    while to_visit:
+        p = to_visit.pop()
         try:
             with open(f"/proc/{p}/comm", encoding="utf-8", errors="replace") as f:
                 found.append((p, f.read().strip()))
             with open(f"/proc/{p}/task/{p}/children", encoding="ascii") as f:
-                todo += [int(c) for c in f.read().split()]
+                to_visit += [int(c) for c in f.read().split()]
         except OSError:
             pass
     return found

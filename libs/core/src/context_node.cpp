@@ -155,11 +155,11 @@ bool context_node::flag_and_poke(const base::cause_ptr& why, strand*& woken) noe
 held_nodes::~held_nodes() {
     while (first_) {
         context_node* const n = first_;
-        first_ = n->todo_;
+        first_ = n->next_to_visit_;
         n->release();
     }
 }
-void held_nodes::add(context_node& n) noexcept { n.todo_ = std::exchange(first_, &n); }
+void held_nodes::add(context_node& n) noexcept { n.next_to_visit_ = std::exchange(first_, &n); }
 
 bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexcept {
     strand* woken = nullptr;
@@ -171,21 +171,21 @@ bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexc
         add_ref();
     }
     // The nodes that this walk flagged and whose children it has still to visit. Each is held by a reference, since its
-    // owner may unlink it at any time; only the walk that set a node's flag uses its todo_.
-    context_node* todo = this;
-    todo->todo_ = nullptr;
+    // owner may unlink it at any time; only the walk that set a node's flag uses its next_to_visit_.
+    context_node* to_visit = this;
+    to_visit->next_to_visit_ = nullptr;
     callback_state* fired = nullptr; // the first of each node's callbacks, linked by queue_next
     const auto visit = [&](context_node& c) {
         base::mutex_lock l(c.m_);
         if (!c.flag_and_poke(why, woken)) return;
         if (!c.first_ && !c.listeners_.first()) return;
         c.add_ref();
-        c.todo_ = todo;
-        todo = &c;
+        c.next_to_visit_ = to_visit;
+        to_visit = &c;
     };
-    while (todo) {
-        context_node& node = *todo;
-        todo = node.todo_;
+    while (to_visit) {
+        context_node& node = *to_visit;
+        to_visit = node.next_to_visit_;
         visited.add(node);
         base::mutex_lock l(node.m_);
         for (context_node* c = node.first_; c; c = c->next_)
@@ -211,25 +211,25 @@ bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexc
 }
 
 node_list context_node::move_deadline(base::time_point at) {
-    node_list todo;
+    node_list nodes;
     {
         base::mutex_lock l(m_);
         own_deadline_ = at;
         deadline_.store(std::min(own_deadline_, inherited_), std::memory_order_relaxed);
     }
-    todo.push_back(base::ref<context_node>::share(this));
-    for (std::size_t done = 0; done < todo.size(); ++done) {
-        const auto node = todo[done];
+    nodes.push_back(base::ref<context_node>::share(this));
+    for (std::size_t done = 0; done < nodes.size(); ++done) {
+        const auto node = nodes[done];
         base::mutex_lock l(node->m_);
         for (context_node* c = node->first_; c; c = c->next_) {
             base::mutex_lock lc(c->m_);
             if (c->shield_) continue;
             c->inherited_ = node->deadline();
             c->deadline_.store(std::min(c->own_deadline_, c->inherited_), std::memory_order_relaxed);
-            if (c->first_) todo.push_back(base::ref<context_node>::share(c));
+            if (c->first_) nodes.push_back(base::ref<context_node>::share(c));
         }
     }
-    return todo;
+    return nodes;
 }
 
 node_view context_node::view(std::size_t parent) const noexcept {
@@ -241,24 +241,24 @@ node_list context_node::walk(void (*f)(void*, const node_view&), void* arg) {
         base::ref<context_node> node;
         std::size_t number;
     };
-    std::vector<item> todo;
+    std::vector<item> to_visit;
     node_list seen;
     std::size_t visited = 0;
     {
         base::mutex_lock l(m_);
         f(arg, view(visited++));
     }
-    todo.push_back({base::ref<context_node>::share(this), 0});
-    while (!todo.empty()) {
-        const item next = std::move(todo.back());
-        todo.pop_back();
+    to_visit.push_back({base::ref<context_node>::share(this), 0});
+    while (!to_visit.empty()) {
+        const item next = std::move(to_visit.back());
+        to_visit.pop_back();
         seen.push_back(next.node);
         base::mutex_lock l(next.node->m_);
         for (context_node* c = next.node->first_; c; c = c->next_) {
             base::mutex_lock lc(c->m_);
             f(arg, c->view(next.number));
             // Alive: it is linked, and cannot be unlinked without our lock.
-            if (c->first_) todo.push_back({base::ref<context_node>::share(c), visited});
+            if (c->first_) to_visit.push_back({base::ref<context_node>::share(c), visited});
             ++visited;
         }
     }

@@ -57,16 +57,16 @@ std::vector<tree_entry> in_order(std::vector<tree_entry> found) {
     struct step {
         std::size_t index, parent, depth;
     };
-    std::vector<step> todo{{0, 0, 0}};
-    while (!todo.empty()) {
-        const step next = todo.back();
-        todo.pop_back();
+    std::vector<step> to_visit{{0, 0, 0}};
+    while (!to_visit.empty()) {
+        const step next = to_visit.back();
+        to_visit.pop_back();
         const std::size_t at = sorted.size();
         sorted.push_back(std::move(found[next.index]));
         sorted.back().parent = next.parent;
         sorted.back().depth = next.depth;
         for (const std::size_t child : children[next.index]) // the newest is put down first, taken up last
-            todo.push_back({child, at, next.depth + 1});
+            to_visit.push_back({child, at, next.depth + 1});
     }
     return sorted;
 }

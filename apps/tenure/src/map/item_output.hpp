@@ -29,7 +29,7 @@ spill_place temporary_files();
 owned_fd open_nameless(const std::string& folder, mode_t mode);
 
 enum class drain_state {
-    waiting, ///< the pipe is empty for now
+    waiting, ///< the pipe is empty, and somebody may still write to it
     ended,   ///< every writer has closed it
     more,    ///< the budget is used up; there may be more
 };

@@ -113,10 +113,10 @@ TEST(Summary, DetailsStandBesideTheItem) {
     auto r =
         result(7, item_state::failed, 0ns, -1, "longer than the system allows for one argument (131071)");
     r.detail = "140000 bytes";
-    summary.add(r, std::string(140'000, 'x'));
+    summary.add(r, std::string(140'000, 'a'));
     const std::string text = plain(summary);
-    EXPECT_THAT(text, HasSubstr("(131071) (1 item)\n            item 7  xxxx"));
-    EXPECT_THAT(text, HasSubstr("xxx…  (140000 bytes)\n"));
+    EXPECT_THAT(text, HasSubstr("(131071) (1 item)\n            item 7  aaaa"));
+    EXPECT_THAT(text, HasSubstr("aaa…  (140000 bytes)\n"));
 }
 
 TEST(Summary, MemoryIsBounded) {

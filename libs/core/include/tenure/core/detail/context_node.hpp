@@ -57,7 +57,7 @@ public:
     void add(context_node& n) noexcept;
 
 private:
-    context_node* first_ = nullptr; // linked by todo_
+    context_node* first_ = nullptr; // linked by next_to_visit_
 };
 
 class context_node : public base::ref_counted, public pooled {
@@ -145,7 +145,7 @@ private:
     context_node* first_ TENURE_GUARDED_BY(m_) = nullptr;
     listener_list listeners_ TENURE_GUARDED_BY(m_);
     context_node *prev_ = nullptr, *next_ = nullptr; // guarded by the parent's lock
-    context_node* todo_ = nullptr; // confined to the walk that set the flag, then to its held_nodes
+    context_node* next_to_visit_ = nullptr; // confined to the walk that set the flag, then to its held_nodes
 };
 
 } // namespace tenure::inline v0::core::detail
