@@ -1,5 +1,6 @@
 // What the tests of core share: counted objects and a runtime on virtual time that must end with nothing left.
 #pragma once
+#include <tenure/core/all.hpp>
 #include <tenure/core/cleanup.hpp>
 #include <tenure/core/event.hpp>
 #include <tenure/core/group.hpp>

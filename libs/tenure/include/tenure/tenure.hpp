@@ -3,6 +3,7 @@
 #include <tenure/base/clock.hpp>
 #include <tenure/base/error.hpp>
 #include <tenure/base/outcome.hpp>
+#include <tenure/core/all.hpp>
 #include <tenure/core/callback.hpp>
 #include <tenure/core/cleanup.hpp>
 #include <tenure/core/context.hpp>
@@ -15,7 +16,9 @@
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/scope.hpp>
 #include <tenure/core/sleep.hpp>
+#include <tenure/core/start.hpp>
 #include <tenure/core/task.hpp>
+#include <tenure/core/task_set.hpp>
 #include <tenure/core/this_task.hpp>
 #include <tenure/core/timer.hpp>
 #include <tenure/io/child.hpp>
@@ -46,6 +49,8 @@ using base::timeout_error;
 using base::usage_error;
 
 using core::abandon_on_cancel;
+using core::all;
+using core::any;
 using core::as_handle;
 using core::as_outcome;
 using core::at_end;
@@ -67,9 +72,11 @@ using core::shield;
 using core::sleep_for;
 using core::sleep_until;
 using core::spawn_options;
+using core::started;
 using core::strict;
 using core::supervise;
 using core::task;
+using core::task_set;
 using core::task_status;
 using core::timeout_scope;
 using core::timer;

@@ -93,6 +93,12 @@ public:
     }
     bool cancel_requested() const noexcept { return task_->own_context().cancelled(); }
     base::cause_ptr why() const noexcept { return task_->why(); }
+    /// What it threw; null unless it has ended so.
+    std::exception_ptr error() const noexcept {
+        if (status() != task_status::failed) return nullptr;
+        task_->mark_read();
+        return task_->failure();
+    }
     task_status status() const noexcept { return task_->status(); }
     base::task_label label() const { return task_->label(); }
 

@@ -1,8 +1,8 @@
 // Groups: the scope that owns tasks. It is not left before every child has ended.
 #pragma once
-#include <tenure/core/detail/group_state.hpp>
-#include <tenure/core/detail/spawn_overloads.hpp>
+#include <tenure/core/detail/launch_in_group.hpp>
 #include <tenure/core/future.hpp>
+#include <tenure/core/start.hpp>
 #include <tenure/core/timer.hpp>
 
 namespace tenure::inline v0::core {
@@ -29,6 +29,23 @@ public:
     /// cancelled, and awaited. Its failure fails the group like any other.
     TENURE_SPAWN_OVERLOADS(spawn_background, do_spawn_background)
 
+    /// `auto port = co_await g.start(serve, args...)`: starts serve(started<int>, args...) as a child and waits until that says
+    /// `ready(port)`; the child goes on in the group. The first parameter's type says what is waited for.
+    /// Cancel: the child is cancelled, and awaited. Timeout: none; wrap in with_timeout.
+    /// Throws: what the child threw before it was ready, which does not fail the group; usage_error if it ended without
+    ///   having been ready; task_cancelled if it was cancelled before; closed_error if the scope has ended.
+    TENURE_SPAWN_WITHOUT_OPTIONS(start, do_start)
+    template <class F, class... A>
+    auto start(const spawn_options& o, F&& f, A&&... a) {
+        return do_start(spawn_options(o), std::forward<F>(f), std::forward<A>(a)...);
+    }
+    template <class F, class... A>
+    auto start(spawn_options&& o, F&& f, A&&... a) {
+        static_assert(detail::temporary_options_are_safe<F>,
+                      "GCC 12 destroys temporary options twice inside co_await: give them a name first");
+        return do_start(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+    }
+
     /// g.call_later(1s, f), g.every(1s, f): as in timer.hpp. Owner: the group; a timer does not keep its scope open: when the
     /// body and all children have ended, the timers end.
     TENURE_TIMER_OVERLOADS(const, timers)
@@ -53,17 +70,20 @@ private:
     arming timers(const char* verb) const { return arming(state_, verb); }
     template <class F, class... A>
     auto do_spawn(spawn_options&& o, F&& f, A&&... a) {
-        auto extras = limited();
-        if (!state_->try_count_up()) state_->throw_ended(o.site);
-        return launch_counted(std::move(extras), std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+        return future<detail::spawned_value_t<F, A...>>(detail::launch_in_group(
+            *state_, nullptr, std::move(o), std::forward<F>(f), std::forward<A>(a)...));
     }
     template <class F, class... A>
     auto do_try_spawn(spawn_options&& o, F&& f, A&&... a) {
         using child = std::optional<future<detail::spawned_value_t<F, A...>>>;
-        auto extras = limited();
+        auto extras = detail::with_limit_of(*state_);
         if (cancel_requested() || !state_->try_count_up()) return child();
-        return child(
-            launch_counted(std::move(extras), std::move(o), std::forward<F>(f), std::forward<A>(a)...));
+        return child(detail::launch_counted(*state_, std::move(extras), std::move(o), std::forward<F>(f),
+                                            std::forward<A>(a)...));
+    }
+    template <class F, class... A>
+    auto do_start(spawn_options&& o, F&& f, A&&... a) {
+        return detail::make_start(state_, std::move(o), std::forward<F>(f), std::forward<A>(a)...);
     }
     template <class F, class... A>
     auto do_spawn_background(spawn_options&& o, F&& f, A&&... a) {
@@ -74,21 +94,6 @@ private:
         const auto under = state_->background();
         return future<detail::spawned_value_t<F, A...>>(
             detail::launch({state_->sched, *under, state_, std::move(extras)}, std::move(o),
-                           std::forward<F>(f), std::forward<A>(a)...));
-    }
-    /// Null for a group without a limit.
-    std::unique_ptr<detail::task_extras> limited() const {
-        auto* const limit = state_->limit();
-        if (!limit) return nullptr;
-        auto extras = std::make_unique<detail::task_extras>();
-        extras->limit = limit;
-        return extras;
-    }
-    template <class F, class... A>
-    auto launch_counted(std::unique_ptr<detail::task_extras> extras, spawn_options&& o, F&& f, A&&... a) {
-        state_->sched.count_up();
-        return future<detail::spawned_value_t<F, A...>>(
-            detail::launch({state_->sched, *state_->context, state_, std::move(extras)}, std::move(o),
                            std::forward<F>(f), std::forward<A>(a)...));
     }
     base::ref<detail::group_state> state_;

@@ -70,14 +70,19 @@ concept returns_task = std::is_invocable_v<F, A...> && task_traits<std::invoke_r
 template <class F, class... A>
 using task_value_t = typename task_traits<std::invoke_result_t<F, A...>>::type;
 
-// GCC 12 destroys a temporary closure twice inside a full expression that awaits (conformance: coroutine traps).
+// GCC 12 destroys a temporary closure or aggregate twice inside a full expression that awaits (conformance: coroutine
+// traps).
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 template <class F>
 inline constexpr bool closure_is_safe =
     std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
+template <class Dependent>
+inline constexpr bool temporary_options_are_safe = false;
 #else
 template <class F>
 inline constexpr bool closure_is_safe = true;
+template <class Dependent>
+inline constexpr bool temporary_options_are_safe = true;
 #endif
 // NOLINTBEGIN(bugprone-macro-parentheses): F is a type
 #define TENURE_CHECK_CLOSURE(F)                                                                              \

@@ -1,5 +1,6 @@
 // A parameter pack cannot be followed by a defaulted source_location, so each arity is spelled out.
-// Defines NAME(f, args…) for up to four arguments, and NAME({.name = …}, f, args…) for any number; all call IMPL.
+// TENURE_SPAWN_OVERLOADS defines NAME(f, args…) for up to four arguments, and NAME({.name = …}, f, args…) for any number;
+// TENURE_SPAWN_WITHOUT_OPTIONS only the first. All call IMPL.
 #pragma once
 #include <tenure/core/detail/group_state.hpp>
 #include <tenure/core/detail/spawned.hpp>
@@ -9,6 +10,9 @@
     auto NAME(::tenure::core::spawn_options o, F&& f, A&&... a) {                                            \
         return IMPL(std::move(o), std::forward<F>(f), std::forward<A>(a)...);                                \
     }                                                                                                        \
+    TENURE_SPAWN_WITHOUT_OPTIONS(NAME, IMPL)
+
+#define TENURE_SPAWN_WITHOUT_OPTIONS(NAME, IMPL)                                                             \
     template <class F>                                                                                       \
     auto NAME(F&& f, ::tenure::base::spawn_site at = ::tenure::base::spawn_site::current()) {                \
         return IMPL({{}, at}, std::forward<F>(f));                                                           \
