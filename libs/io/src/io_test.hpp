@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -59,6 +60,16 @@ inline fd_pair make_sockets() {
 inline void put(const unique_fd& to, std::string_view text) {
     ASSERT_EQ(::write(to.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
 }
+
+/// Tells the registry what epoll has not said.
+inline void report_falsely(tenure::io::detail::registry& to, tenure::io::detail::registration r,
+                           std::uint32_t events = EPOLLIN) {
+    epoll_event e{};
+    e.events = events;
+    e.data.u64 = std::uint64_t(r.generation) << 32 | r.index;
+    to.deliver(&e, 1, false);
+}
+inline void report_falsely(const descriptor& of) { report_falsely(*of.target().at, of.target().slot); }
 
 inline std::size_t count_open_fds() {
     DIR* d = ::opendir("/proc/self/fd");

@@ -173,7 +173,8 @@ void readiness_operation::woken(core::detail::strand& s) noexcept {
 }
 
 bool readiness_wait::attempt(bool known_ready) noexcept {
-    return is_shared(target_.kind) ? poll_says_ready(target_.fd, side_) : known_ready;
+    // A report may be older than the attempt that found it empty: another worker fetched it before, and delivered it after.
+    return (known_ready || is_shared(target_.kind)) && poll_says_ready(target_.fd, side_);
 }
 
 bool read_operation::attempt(bool) noexcept {

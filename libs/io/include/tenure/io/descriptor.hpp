@@ -40,8 +40,7 @@ public:
     int fd() const noexcept { return fd_.get(); }
     explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
-    /// `co_await d.readable()`: there are bytes, the end, or an error to be read. True as long as the last attempt did not
-    /// find it empty, so it may be wrong once: follow it by try_read() or try_io(), which find that out.
+    /// `co_await d.readable()`: there are bytes, the end, or an error to be read, unless somebody else reads it first.
     /// Cancel: the wait ends, nothing is lost. Throws: std::system_error; usage_error.
     auto readable() const { return detail::readiness_wait(target(), detail::direction::read); }
     /// The same for writing.
