@@ -3,8 +3,8 @@ import os
 import re
 import subprocess
 
-from harness import TENURE, Case, as_nobody
-from processes import cgroup_mount
+from harness import CGROUP, TENURE, Case, as_nobody, poll_until
+from processes import cgroup_mount, marked
 
 
 class NotStarted(Case):
@@ -190,3 +190,45 @@ class NotOursToSignal(Case):
         self.assertEqual(result.out.decode().split("\n")[:-1], [f"item {k}" for k in range(1, 7)])
         if may:
             self.assertIn("processes that are not ours to signal", result.text)
+
+
+class DeafToSigkill(Case):
+    """An item that SIGKILL does not end: in an uninterruptible sleep, as on a dead network disk. A frozen one is the same."""
+
+    FREEZER = "/sys/fs/cgroup/freezer"  # of version 1: what is frozen there is not even killed
+
+    def setUp(self):
+        super().setUp()
+        self.freezer = os.path.join(self.FREEZER, f"tenure-it-{os.getpid()}")
+        try:
+            os.mkdir(self.freezer)
+        except OSError:
+            self.skipTest("no freezer of version 1 here, or not ours to use")
+        self.addCleanup(os.rmdir, self.freezer)
+
+    def thaw(self):
+        with open(os.path.join(self.freezer, "freezer.state"), "w", encoding="ascii") as file:
+            file.write("THAWED")
+        self.wait_nothing_lives_but_cgroups()
+
+    def wait_nothing_lives_but_cgroups(self):
+        def gone():
+            self.reap_strays()
+            return not marked(self.mark)
+        poll_until(gone, "the end of what was frozen")
+        for run in self.running if CGROUP else ():
+            top = os.path.join(CGROUP, f"tenure-{run.pid}")
+            for folder, _, _ in os.walk(top, topdown=False):
+                os.rmdir(folder)  # the run could not: it was in use
+
+    def test_the_run_goes_on_and_ends_and_names_it(self):
+        script = ('if [ $1 = a ]; then echo $$ > $F/tasks; echo FROZEN > $F/freezer.state; fi; echo "item $1"')
+        run = self.start("-j1", "--timeout", "1s", "--grace", "100ms", "sh", "-c", script, "sh", ":::", *"abc",
+                         env=self.environment(F=self.freezer))
+        self.addCleanup(self.thaw)
+        result = run.finish(60)
+        self.assertEqual(result.status, 1, result)
+        self.assertEqual(result.out, b"item b\nitem c\n", result)
+        self.assertEqual(result.counts, {"done": 2, "failed": 0, "timed out": 1, "retried": 0}, result)
+        self.assertIn("processes 1, descriptors 0 left", result.text)
+        self.assertIn("SIGKILL does not end", result.text)

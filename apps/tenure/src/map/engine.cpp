@@ -229,13 +229,16 @@ void engine::suspend() {
 
 audit_counts engine::audit(std::size_t descriptors_before) {
     audit_counts left;
-    left.processes = wardens_.end_now();
+    const kill_round alive = wardens_.end_now();
+    left.processes = alive.signalled + alive.refused;
     const audit_report r = runtime_.audit();
     left.tasks = r.tasks;
     left.timers = r.timers;
     const std::size_t now = open_descriptors();
     left.descriptors = std::max(r.descriptors, now > descriptors_before ? now - descriptors_before : 0);
-    if (left.processes > 0) left.where.push_back("processes that are not ours to signal (set-user-ID)");
+    if (alive.refused > 0) left.where.push_back("processes that are not ours to signal (set-user-ID)");
+    if (alive.signalled > 0)
+        left.where.push_back("processes that SIGKILL does not end (uninterruptible sleep, or frozen)");
     return left;
 }
 

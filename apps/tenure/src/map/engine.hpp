@@ -79,7 +79,7 @@ private:
                           item_output& output);
     task<> drain(item_output& output, stream which, const io::descriptor& pipe);
     task<std::optional<report>> converse(slot& s);
-    task<> bury(slot& s);
+    task<> bury(slot& s, std::chrono::nanoseconds patience);
     int ready_warden(slot& s);
     int make_streams(run_streams& given, output_pipes& kept);
     void judge(const report& r, item_result& result) const;

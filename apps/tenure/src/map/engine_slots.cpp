@@ -253,7 +253,10 @@ task<engine::attended> engine::attend(slot& s, std::uint64_t seq, const std::vec
             err = g.spawn(&engine::drain, this, std::ref(output), stream::err, std::cref(*kept.err));
         end.got = co_await converse(s);
         // A warden that had to leave something alive has exited behind its report, for a new one to start clean.
-        if (!end.got || end.got->unkillable > 0) co_await bury(s);
+        if (!end.got)
+            co_await bury(s, kill_patience::with_deaf);
+        else if (end.got->unkillable > 0)
+            co_await bury(s, 500ms); // it has waited for them already
         // Every process of the item is gone. A pipe that is still open is held by something outside its tree.
         if (out) out->cancel("the item has ended");
         if (err) err->cancel("the item has ended");
@@ -314,9 +317,9 @@ task<std::optional<report>> engine::converse(slot& s) {
 }
 
 // What a dead warden left behind is ended before its slot goes on.
-task<> engine::bury(slot& s) {
+task<> engine::bury(slot& s, std::chrono::nanoseconds patience) {
     s.ready.reset();
-    while (!wardens_.bury(s.number))
+    while (!wardens_.bury(s.number, patience))
         co_await sleep_for(1ms);
 }
 

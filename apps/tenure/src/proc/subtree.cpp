@@ -183,10 +183,16 @@ kill_round kill_children(const std::function<bool(pid_t)>& spared) {
     return round;
 }
 
-unsigned sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanoseconds patience) {
-    constexpr std::int64_t second = 1'000'000'000;
+bool kill_patience::used_up(const kill_round& round, bool reaped, std::chrono::nanoseconds limit) noexcept {
+    const std::int64_t now = monotonic_ns();
+    if (reaped || since_ == 0) since_ = now;
+    return now - since_ >= (round.signalled > 0 ? limit : with_foreign).count();
+}
+
+kill_round sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanoseconds patience,
+                 const std::function<bool(pid_t)>& hopeless) {
     const std::int64_t forced_at = monotonic_ns() + patience.count();
-    std::int64_t give_up_at = 0; // set while only children are left that we may not signal
+    kill_patience on_killed;
     sigset_t child_signal;
     sigemptyset(&child_signal);
     sigaddset(&child_signal, SIGCHLD);
@@ -196,20 +202,24 @@ unsigned sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanosec
         reaper::found found = reap.next();
         for (; found == reaper::found::one || found == reaper::found::stopped; found = reap.next())
             reaped = reaped || found == reaper::found::one;
-        if (found == reaper::found::no_children) return 0;
+        if (found == reaper::found::no_children) return {};
 
         const std::int64_t now = monotonic_ns();
         unsigned waited_for = 0;
-        const kill_round round = kill_children([&](pid_t child) {
+        unsigned given_up = 0;
+        kill_round round = kill_children([&](pid_t child) {
+            if (hopeless && hopeless(child)) {
+                ++given_up;
+                return true;
+            }
             const bool spare = now < forced_at && is_warden && is_warden(child);
             waited_for += spare ? 1 : 0;
             return spare;
         });
-        if (round.signalled == 0 && waited_for == 0 && round.refused > 0) {
-            if (give_up_at == 0) give_up_at = now + second;
-            if (now >= give_up_at) return round.refused;
-        } else {
-            give_up_at = 0;
+        const bool all_hopeless = waited_for == 0 && round.signalled + round.refused == 0 && given_up > 0;
+        if (all_hopeless || (waited_for == 0 && on_killed.used_up(round, reaped))) {
+            round.signalled += given_up;
+            return round;
         }
         // A process that forks and exits all the time is caught by being quick, not by waiting.
         if (reaped) continue;

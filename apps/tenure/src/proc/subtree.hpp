@@ -73,14 +73,30 @@ struct kill_round {
     unsigned refused = 0; ///< EPERM: set-user-ID programs of another user
 };
 
+/// How long to go on after SIGKILL. Children that are not ours to signal get a second; those that have the signal and do
+/// not end, because they are in an uninterruptible sleep or frozen, get five. Each counts from the last end of any child.
+class kill_patience {
+public:
+    static constexpr std::chrono::nanoseconds with_deaf = std::chrono::seconds(5);
+    static constexpr std::chrono::nanoseconds with_foreign = std::chrono::seconds(1);
+
+    /// Once a round. True: what is left will not end.
+    bool used_up(const kill_round& round, bool reaped, std::chrono::nanoseconds limit = with_deaf) noexcept;
+
+private:
+    std::int64_t since_ = 0;
+};
+
 /// SIGKILL to each direct child that is not `spared`; reaps nothing.
 kill_round kill_children(const std::function<bool(pid_t)>& spared = {});
 
 /// Ends all children, bottom-up: those for which `is_warden` says true get `patience` to end their own trees
-/// first. Only children that are not ours to signal are left alive, a second after all others have gone.
+/// first. Only children that do not end are left, when kill_patience is used up; those that are `hopeless`, which it was
+/// for before, are not waited for.
 /// SIGCHLD must be blocked and not ignored. Blocks.
-/// Returns: how many are left.
-unsigned sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanoseconds patience);
+/// Returns: what is left: `signalled` have SIGKILL and do not end, `refused` are not ours to signal.
+kill_round sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanoseconds patience,
+                 const std::function<bool(pid_t)>& hopeless = {});
 
 /// Prepares a process whose children are started with io::signal_state::all_blocked_none_ignored and that waits
 /// with wait_for(): every signal blocked and its disposition the default, but for an empty handler of SIGCHLD.

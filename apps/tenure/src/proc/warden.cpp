@@ -365,24 +365,18 @@ private:
         send(control_.get(), &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
 
-    /// KILL: returns when nothing is left, or nothing that may be signalled.
+    /// KILL: returns when nothing is left, or nothing that SIGKILL ends.
     void kill_all() {
         if (cgroup_) cgroup_->kill();
-        std::int64_t give_up_at = 0;
+        kill_patience patience;
         for (;;) {
             const std::uint64_t before = reaped_;
+            report_.unkillable = 0;
             if (reap_ended()) return;
             const bool reaped = reaped_ != before;
             const kill_round round = kill_children();
-            if (round.signalled == 0 && round.refused > 0) {
-                const std::int64_t now = monotonic_ns();
-                if (give_up_at == 0) give_up_at = now + second;
-                report_.unkillable = round.refused;
-                if (now >= give_up_at) return;
-            } else {
-                give_up_at = 0;
-                report_.unkillable = 0;
-            }
+            report_.unkillable = round.signalled + round.refused;
+            if (patience.used_up(round, reaped)) return;
             // Against processes that fork and exit all the time only speed helps: no pause while some are reaped.
             if (!reaped) wait_for({}, 1'000'000);
         }
@@ -390,6 +384,10 @@ private:
 
     void finish() {
         report_.gone_ns = monotonic_ns();
+        if (report_.ended_ns == 0) { // the item itself does not end
+            report_.ended_ns = report_.gone_ns;
+            report_.wait_status = SIGKILL;
+        }
         if (cgroup_) settle_cgroup();
         if (order_.isolate) {
             if (inner_.error) return refuse(inner_.error);

@@ -14,8 +14,8 @@
 //     no child left                        -> REPORT
 //     grace over                           -> KILL
 //   KILL   cgroup.kill if there is a cgroup; SIGKILL to direct children and reaping until ECHILD.
-//     no child left, or only such as we may not signal for 1 s -> REPORT
-//   REPORT one `ended` report -> IDLE; or exit, when something unkillable is left (a new warden starts clean)
+//     no child left, or kill_patience used up -> REPORT
+//   REPORT one `ended` report -> IDLE; or exit, when something is left that does not end (a new warden starts clean)
 //   any    kill -> KILL. quit, the engine's end (pidfd or socket), a protocol error -> KILL, exit.
 //   stop   everything below is stopped, the clocks of RUN and TERM stand. cont undoes it.
 //

@@ -45,12 +45,15 @@ int warden_set::start(unsigned slot) {
     return 0;
 }
 
-bool warden_set::bury(unsigned slot) {
+bool warden_set::bury(unsigned slot, std::chrono::nanoseconds patience) {
     warden_link& link = links_[slot];
     if (link.alive()) {
         ::kill(link.pid_, SIGKILL);
         const pid_t reaped = waitpid(link.pid_, nullptr, WNOHANG);
-        if (reaped == 0) return false;
+        if (reaped == 0) {
+            if (!patience_.used_up({.signalled = 1}, false)) return false;
+            hopeless_.push_back(link.pid_);
+        }
         if (registry_ != nullptr) registry_->set(slot, 0);
         link.reset();
         if (cgroup_ != nullptr) {
@@ -58,30 +61,47 @@ bool warden_set::bury(unsigned slot) {
             const io::unique_fd kill_file(openat(cgroup_->directory(), file.c_str(), O_WRONLY | O_CLOEXEC));
             [[maybe_unused]] const ssize_t written = write(kill_file.get(), "1", 1);
         }
+        patience_ = {};
     }
-    return strays_gone();
+    return strays_gone(patience);
 }
 
-bool warden_set::strays_gone() {
+bool warden_set::is_warden(pid_t pid) const {
+    return std::any_of(links_.begin(), links_.end(),
+                       [pid](const warden_link& link) { return link.pid_ == pid; });
+}
+
+bool warden_set::is_hopeless(pid_t pid) const {
+    return std::find(hopeless_.begin(), hopeless_.end(), pid) != hopeless_.end();
+}
+
+bool warden_set::strays_gone(std::chrono::nanoseconds patience) {
     // Two looks in a row must find none: a list may lack an entry when another one leaves it at that moment.
     constexpr int rounds = 64;
     int clean = 0;
+    std::erase_if(hopeless_, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG | __WALL) == pid; });
     for (int round = 0; round < rounds; ++round) {
-        bool dying = false;
+        std::vector<pid_t> dying;
         bool reaped = false;
         for (const pid_t child : children_of(getpid())) {
-            const bool is_warden = std::any_of(links_.begin(), links_.end(),
-                                               [&](const warden_link& link) { return link.pid_ == child; });
-            if (is_warden) continue;
+            if (is_warden(child) || is_hopeless(child)) continue;
             if (::kill(child, SIGKILL) < 0 && errno == EPERM) continue; // not ours to end
             if (waitpid(child, nullptr, WNOHANG | __WALL) == child)
                 reaped = true;
             else
-                dying = true;
+                dying.push_back(child);
         }
-        if (!dying && !reaped && ++clean == 2) return true;
-        if (dying || reaped) clean = 0;
-        if (dying && !reaped) return false;
+        if (!dying.empty() &&
+            patience_.used_up({.signalled = static_cast<unsigned>(dying.size())}, reaped, patience)) {
+            hopeless_.insert(hopeless_.end(), dying.begin(), dying.end());
+            dying.clear();
+        }
+        if (dying.empty() && !reaped && ++clean == 2) {
+            patience_ = {};
+            return true;
+        }
+        if (!dying.empty() || reaped) clean = 0;
+        if (!dying.empty() && !reaped) return false;
     }
     return false;
 }
@@ -96,10 +116,10 @@ void warden_set::cont_all() {
         link.cont();
 }
 
-unsigned warden_set::end_now() {
+kill_round warden_set::end_now() {
     if (std::none_of(links_.begin(), links_.end(), [](const warden_link& link) { return link.alive(); }) &&
         waitpid(-1, nullptr, WNOHANG) < 0)
-        return 0;
+        return {};
     // Each warden reads the end of file, kills its item, and exits.
     for (warden_link& link : links_)
         link.socket_.reset();
@@ -108,11 +128,8 @@ unsigned warden_set::end_now() {
     sigemptyset(&child_signal);
     sigaddset(&child_signal, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child_signal, &before);
-    const auto is_warden = [&](pid_t pid) {
-        return std::any_of(links_.begin(), links_.end(),
-                           [&](const warden_link& link) { return link.pid_ == pid; });
-    };
-    const unsigned left = sweep(is_warden, std::chrono::seconds(1));
+    const kill_round left = sweep([this](pid_t pid) { return is_warden(pid); }, std::chrono::seconds(1),
+                                  [this](pid_t pid) { return is_hopeless(pid); });
     sigprocmask(SIG_SETMASK, &before, nullptr);
     for (unsigned slot = 0; slot < slots(); ++slot) {
         links_[slot].reset();

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "proc/cgroup.hpp"
+#include "proc/subtree.hpp"
 #include "proc/warden_link.hpp"
 #include "proc/warden_registry.hpp"
 
@@ -40,21 +41,26 @@ public:
 
     /// Reaps a warden that has died or is about to (it is killed when it still lives), and kills its strays.
     /// Never blocks; one call is one round. Forgets the link's item: ask for it before.
-    /// Returns: true when nothing of the slot is left.
-    bool bury(unsigned slot);
+    /// Returns: true when nothing of the slot is left, or only what does not end: end_now() counts that.
+    /// Strays that do not end are waited for at most for `patience` after the last end of one.
+    bool bury(unsigned slot, std::chrono::nanoseconds patience = kill_patience::with_deaf);
 
     /// For Ctrl-Z: every item stops (or goes on).
     void stop_all();
     void cont_all();
 
     /// Kills every item, and ends every warden. Blocks: usually a few ms, 1 s until wardens are forced.
-    /// Returns: how many processes could not be ended, because they are not ours to signal.
-    unsigned end_now();
+    /// Returns: what could not be ended.
+    kill_round end_now();
 
 private:
-    bool strays_gone();
+    bool strays_gone(std::chrono::nanoseconds patience);
+    bool is_warden(pid_t pid) const;
+    bool is_hopeless(pid_t pid) const;
 
     std::vector<warden_link> links_;
+    kill_patience patience_;      // on what is being buried
+    std::vector<pid_t> hopeless_; // children that SIGKILL did not end; not reaped, so their pids stay theirs
     warden_registry* registry_;
     const run_cgroup* cgroup_;
 };
