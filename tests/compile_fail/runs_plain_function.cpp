@@ -1,4 +1,4 @@
-// expect: run takes a coroutine function without arguments: task<> app() or task<int> app()
+// expect: run takes a coroutine function without arguments, or of the runtime: task<> app() or task<int> app(tenure::runtime&)
 #include <tenure/run.hpp>
 
 int app() { return 0; }

@@ -17,6 +17,8 @@ namespace {
 // handler, on any thread. Sequentially consistent: signals are rare.
 std::atomic<bool> taken{false};
 std::atomic<int> first_signal{0};
+std::atomic<bool> first_heard{false};
+std::atomic<int> second_signal{0};
 std::atomic<int> wake_fd{-1};
 std::atomic<pid_t> owner{0};
 static_assert(std::atomic<int>::is_always_lock_free && std::is_same_v<pid_t, int>);
@@ -29,7 +31,10 @@ extern "C" void on_signal(int signo) {
         ::raise(signo);
     } else {
         int none = 0;
-        if (!first_signal.compare_exchange_strong(none, signo)) ::_exit(128 + signo);
+        if (!first_signal.compare_exchange_strong(none, signo)) {
+            none = 0;
+            if (!first_heard || !second_signal.compare_exchange_strong(none, signo)) ::_exit(128 + signo);
+        }
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t n = ::write(wake_fd.load(), &one, sizeof one);
     }
@@ -45,6 +50,8 @@ interrupts::interrupts(bool active) {
     try {
         wake_ = io::unique_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         if (!wake_) throw std::system_error(errno, std::system_category(), "run: eventfd");
+        first_heard = false;
+        second_signal = 0;
         first_signal = 0;
         wake_fd = wake_.get();
         owner = ::getpid();
@@ -70,6 +77,13 @@ interrupts::~interrupts() {
     taken = false;
 }
 
-int interrupts::signal() const noexcept { return first_signal; }
+int interrupts::heard() noexcept {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n =
+        ::read(wake_.get(), &count, sizeof count); // first: or it would eat the second one's
+    first_heard = true;
+    return first_signal;
+}
+int interrupts::second() const noexcept { return second_signal; }
 
 } // namespace tenure::inline v0::detail

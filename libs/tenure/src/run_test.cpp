@@ -144,6 +144,166 @@ TEST_P(Run, R087_SecondSignalEndsItAtOnceThoughNoTaskGetsToRun) {
     }
 }
 
+/// Cleans up for ever, having done `first`.
+template <class F>
+tenure::task<> app_that_does_not_end(F first) {
+    auto body = []() -> tenure::task<> {
+        send(SIGINT);
+        co_await tenure::sleep_for(1h);
+    };
+    auto cleanup = [&first]() -> tenure::task<> {
+        first();
+        co_await tenure::sleep_for(1h);
+    };
+    co_await tenure::with_cleanup(2h, body, cleanup);
+}
+
+TEST_P(Run, R087_SecondSignalTakesTheGraceAway) {
+    const auto o = options();
+    for (const int second : {SIGINT, SIGTERM}) {
+        const ending e = run_in_child([&] {
+            return tenure::run(
+                [second](tenure::runtime& rt) -> tenure::task<> {
+                    rt.on_close([] { std::fputs("hook\n", stderr); });
+                    co_await app_that_does_not_end([second] { send(second); });
+                },
+                o);
+        });
+        EXPECT_EQ(e.status, 128 + second);
+        EXPECT_TRUE(e.errors.starts_with("hook\nabandoned: task ")) << e.errors;
+        EXPECT_NE(e.errors.find("'app'"), std::string::npos) << e.errors;
+    }
+}
+
+TEST_P(Run, R087_SecondSignalFindsAnAppThatHasEnded) {
+    const auto o = options();
+    const ending e = run_in_child([&] {
+        return tenure::run(
+            [](tenure::runtime& rt) -> tenure::task<> {
+                rt.on_close([] { send(SIGTERM); });
+                send(SIGINT);
+                co_await tenure::sleep_for(1h);
+            },
+            o);
+    });
+    EXPECT_EQ(e.status, 143);
+    EXPECT_EQ(e.errors, "");
+}
+
+TEST_P(Run, R087_ThirdSignalEndsItWhateverItIsDoing) {
+    const auto o = options();
+    for (const int third : {SIGINT, SIGTERM}) {
+        const ending e = run_in_child([&] {
+            return tenure::run(
+                [third](tenure::runtime& rt) -> tenure::task<> {
+                    rt.on_close([] { // what the second signal begins does not end before the third
+                        for (volatile bool forever = true; forever;) {}
+                    });
+                    co_await app_that_does_not_end([third] {
+                        send(SIGINT);
+                        send(third);
+                        for (volatile bool forever = true; forever;) {}
+                    });
+                },
+                o);
+        });
+        EXPECT_EQ(e.status, 128 + third);
+    }
+}
+
+// The signals come from another process, as a terminal's do.
+TEST_P(Run, R087_TwoSignalsFromOutside) {
+    const auto o = options();
+    int ready[2];
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        std::freopen("/dev/null", "w", stderr);
+        auto tell = [&] { (void)!::write(ready[1], "x", 1); };
+        ::_exit(tenure::run(
+            [&]() -> tenure::task<> {
+                auto body = [&]() -> tenure::task<> {
+                    tell();
+                    co_await tenure::sleep_for(1h);
+                };
+                auto cleanup = [&]() -> tenure::task<> {
+                    tell();
+                    co_await tenure::sleep_for(1h);
+                };
+                co_await tenure::with_cleanup(2h, body, cleanup);
+            },
+            o));
+    }
+    char x = 0;
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_EQ(::read(ready[0], &x, 1), 1);
+        ASSERT_EQ(::kill(pid, SIGINT), 0);
+    }
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 130);
+    ::close(ready[0]);
+    ::close(ready[1]);
+}
+
+TEST_P(Run, R084_HooksOfTheAppRunLastFirstHoweverItEnds) {
+    const auto o = options();
+    auto hooks = [](tenure::runtime& rt) {
+        rt.on_close([] { std::fputs("first\n", stderr); });
+        rt.on_close([]() -> tenure::task<> {
+            co_await tenure::sleep_for(1ms);
+            std::fputs("last\n", stderr);
+        });
+    };
+    const ending done = run_in_child([&] {
+        return tenure::run(
+            [&](tenure::runtime& rt) -> tenure::task<int> {
+                hooks(rt);
+                co_return 4;
+            },
+            o);
+    });
+    EXPECT_EQ(done.status, 4);
+    EXPECT_EQ(done.errors, "last\nfirst\n");
+    const ending failed = run_in_child([&] {
+        return tenure::run(
+            [&](tenure::runtime& rt) -> tenure::task<> {
+                hooks(rt);
+                throw std::runtime_error("no such luck");
+                co_return;
+            },
+            o);
+    });
+    EXPECT_EQ(failed.status, 1);
+    EXPECT_EQ(failed.errors, "last\nfirst\nerror: no such luck\n");
+    const ending interrupted = run_in_child([&] {
+        return tenure::run(
+            [&](tenure::runtime& rt) -> tenure::task<> {
+                hooks(rt);
+                send(SIGINT);
+                co_await tenure::sleep_for(1h);
+            },
+            o);
+    });
+    EXPECT_EQ(interrupted.status, 130);
+    EXPECT_EQ(interrupted.errors, "last\nfirst\n");
+}
+
+TEST_P(Run, R084_HookThatFailsIsPrintedAndOne) {
+    const auto o = options();
+    const ending e = run_in_child([&] {
+        return tenure::run(
+            [](tenure::runtime& rt) -> tenure::task<> {
+                rt.on_close([] { throw std::runtime_error("disk full"); });
+                co_return;
+            },
+            o);
+    });
+    EXPECT_EQ(e.status, 1);
+    EXPECT_EQ(e.errors, "error: in a close hook: disk full\n");
+}
+
 TEST_P(Run, CleanupThatExceedsTheGraceIsNamedAndLeft) {
     auto o = options();
     o.grace = 5ms;
