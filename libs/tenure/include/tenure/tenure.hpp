@@ -13,6 +13,7 @@
 #include <tenure/core/group.hpp>
 #include <tenure/core/group_options.hpp>
 #include <tenure/core/observe.hpp>
+#include <tenure/core/promise.hpp>
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/scope.hpp>
 #include <tenure/core/sleep.hpp>
@@ -67,6 +68,8 @@ using core::future;
 using core::group;
 using core::group_options;
 using core::move_on_after;
+using core::promise;
+using core::promised;
 using core::run_blocking;
 using core::shield;
 using core::sleep_for;
