@@ -75,13 +75,13 @@ std::vector<tree_entry> in_order(std::vector<tree_entry> found) {
 
 // A strand's frames are read while nobody can change them: those of a queued one under the queue's lock, those of a parked
 // one after claim(). A running one's are not read. A task that goes on between the two looks counts as what it was seen as.
-task_tree scheduler::dump() {
+task_tree scheduler::dump(context_node& below) {
     node_list seen;                          // let go of without the lock
     base::mutex_lock one_at_a_time(dump_m_); // a strand that another dump has claimed would look as if it ran
     std::unordered_map<base::task_id, std::vector<base::spawn_site>> ready;
     for_each_queued([&](const strand& s) { ready.emplace(s.label().id, chain_of(s)); });
     std::vector<tree_entry> found;
-    seen = root_->visit([&](const node_view& v) {
+    seen = below.visit([&](const node_view& v) {
         tree_entry e{.kind = kind_to_show(v), .parent = v.parent, .deadline = v.deadline, .why = v.why};
         if (v.owner) e.task = v.owner->label();
         if (e.kind == kind_of::task && v.owner) {

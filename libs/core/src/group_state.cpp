@@ -65,6 +65,7 @@ void group_state::cancel_background() noexcept {
     if (node) node->cancel(only_background_is_left());
 }
 void group_state::unlink() noexcept {
+    if (policy_) policy_->overdue.end();
     base::ref<context_node> node;
     {
         base::mutex_lock l(m_);

@@ -123,6 +123,7 @@ public:
         state_->opened_at = f.at;
         s.context = state_->context.get();
         try {
+            state_->watch();
             auto t = body_(group(state_));
             t.enter(s, *this, result_);
         } catch (...) { // the body never became a coroutine

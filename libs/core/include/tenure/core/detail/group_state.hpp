@@ -1,6 +1,7 @@
 // What a group shares with its children: the count, the failures, the context that cancels them all.
 #pragma once
 #include <tenure/core/detail/child_count.hpp>
+#include <tenure/core/detail/overdue_watch.hpp>
 #include <tenure/core/detail/task_state.hpp>
 #include <tenure/core/group_options.hpp>
 
@@ -29,6 +30,10 @@ public:
     /// The body has ended, and s waits (s.wait(nullptr, …)). True: no child is left and the group has ended.
     /// False: complete() of `s` will come; join again.
     bool join(strand& s) noexcept;
+    /// Before the body: begins what the options ask for. May throw std::bad_alloc.
+    void watch() {
+        if (policy_ && policy_->options.on_overdue()) policy_->overdue.begin(*this, policy_->options);
+    }
     /// After the join: cut off from the tree.
     void unlink() noexcept;
     /// The list of its timers, made at the first call; the caller has counted itself up.
@@ -60,6 +65,7 @@ private:
         }
         const group_options options;
         std::optional<concurrency_limit> limit;
+        overdue_watch overdue;
     };
     void cancel_background() noexcept;
 

@@ -97,7 +97,9 @@ public:
     std::vector<base::task_label> live_tasks();
     /// What lives at this moment. Threads: any, also while tasks run; a waiting task is held up for as long as its frames
     /// are read, all that are ready while theirs are.
-    task_tree dump();
+    task_tree dump() { return dump(*root_); }
+    /// Of `below` and what is below it.
+    task_tree dump(context_node& below);
 
     std::size_t timers() noexcept { return timers_.size(); }
     // Registered callbacks that have neither run nor been stopped.
