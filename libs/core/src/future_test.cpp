@@ -347,6 +347,24 @@ TEST_F(Future, R100_DroppingAHandleNeitherCancelsNorDetaches) {
     };
     run(parent);
 }
+TEST_F(Future, R004_ValueOfATemporaryFutureIsNotLentButGiven) {
+    using text = std::string;
+    static_assert(std::is_same_v<decltype(std::declval<future<text>>().get()), text>);
+    static_assert(std::is_same_v<decltype(std::declval<future<text>&>().get()), const text&>);
+    runtime rt({.threads = 1});
+    auto make = [] { return text(100, 'x'); };
+    const auto& kept = rt.submit(make).get(); // lives as long as the name
+    EXPECT_EQ(kept, text(100, 'x'));
+    rt.submit([] {}).get();
+    run([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            const auto& awaited = co_await g.spawn(make);
+            co_await sleep_for(1s); // the child is gone
+            EXPECT_EQ(awaited, text(100, 'x'));
+        };
+        co_await with_group(body);
+    });
+}
 TEST_F(Future, R102_ResultLivesAsLongAsAHandleAndNotLonger) {
     auto shared = std::make_shared<int>(1);
     std::weak_ptr<int> watch = shared;

@@ -1,5 +1,6 @@
 #include "core_test.hpp"
 
+#include <tenure/core/context_scope.hpp>
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/timer.hpp>
 
@@ -8,6 +9,9 @@
 
 namespace {
 using namespace core_test;
+
+const context_key<std::string> trace_id{"trace_id"};
+const context_key<int> level{"level"};
 
 struct RunBlocking : virtual_test {};
 
@@ -21,6 +25,22 @@ TEST_F(RunBlocking, R104_GivesTheValueOrTheExceptionOnVirtualTimeToo) {
         EXPECT_EQ(describe(o.error()), "from f");
     });
     EXPECT_EQ(elapsed(), 0s);
+}
+TEST_F(RunBlocking, R104_ContextValuesFlowIn) {
+    run([&]() -> task<> {
+        auto none = [] { return this_task::value(trace_id) == nullptr; };
+        auto both = [] {
+            return *this_task::value(trace_id) + std::to_string(*context::current().value(level));
+        };
+        auto inner = [&]() -> task<> {
+            EXPECT_EQ(co_await run_blocking(both), "a2"); // the nearest, and those further out
+        };
+        auto outer = [&]() -> task<> { co_await with_value(level, 2, inner); };
+        auto scope = [&]() -> task<> { co_await with_value(level, 1, outer); };
+        EXPECT_TRUE(co_await run_blocking(none));
+        co_await with_value(trace_id, "a", scope);
+        EXPECT_TRUE(co_await run_blocking(none));
+    });
 }
 TEST_F(RunBlocking, R104_CancelledBeforeItStartsNeverCallsIt) {
     auto f = rt_.submit([]() -> task<> {
@@ -136,6 +156,29 @@ TEST_P(RunBlockingOnThreads, R105_FunctionThatChecksEndsAsCancelledOrAtItsDeadli
     entered.wait();
     f.cancel();
     EXPECT_THROW(f.get(), task_cancelled);
+}
+TEST_P(RunBlockingOnThreads, R104_ValuesLiveAsLongAsAnAbandonedCall) {
+    auto entered = std::make_shared<std::latch>(1);
+    auto go = std::make_shared<std::latch>(1);
+    auto seen = std::make_shared<std::string>();
+    runtime rt({.threads = GetParam()});
+    auto f = rt.submit([&]() -> task<> {
+        auto inner = [&]() -> task<> {
+            auto stuck = [entered, go, seen] {
+                entered->count_down();
+                go->wait(); // the scope that bound the value is left meanwhile
+                *seen = *this_task::value(trace_id);
+            };
+            co_await run_blocking(abandon_on_cancel, stuck);
+        };
+        co_await with_value(trace_id, std::string(100, 'v'), inner);
+    });
+    entered->wait();
+    f.cancel();
+    EXPECT_THROW(f.get(), task_cancelled);
+    go->count_down();
+    EXPECT_TRUE(rt.close().abandoned.empty());
+    EXPECT_EQ(*seen, std::string(100, 'v'));
 }
 TEST_P(RunBlockingOnThreads, R105_AbandonedCallOwnsItsStateAndIsNamedUntilItEnds) {
     tally objects;

@@ -75,8 +75,10 @@ public:
     using value_type = T;
     explicit future(base::ref<detail::task_result<T>> t) noexcept : task_(std::move(t)) {}
 
-    /// `co_await f` lends the value (const T&); it stays valid while a copy of the future lives.
-    /// `co_await std::move(f)` moves it out, once.
+    /// `co_await f` lends the value (const T&); it stays valid while a copy of the future lives, or a child that was given
+    /// the future as an argument runs. A reference kept longer dangles; nothing here can see that, but AddressSanitizer does
+    /// (results come from no pool there).
+    /// `co_await std::move(f)`, and of a temporary future, moves it out, once: nothing is left to dangle.
     /// Cancel: only the wait ends; the task goes on.
     /// Throws: the task's failure; task_cancelled if it was cancelled; usage_error if a task awaits itself.
     auto await_operation() const& { return detail::await_end<T, detail::read_as::borrow>(task_); }
@@ -105,11 +107,13 @@ public:
     /// Blocks until the task has ended; lends the value. In a plain function that runs as a task, another thread works in
     /// place of the blocked one: at most runtime_options::blocking_threads of them.
     /// Throws: the failure; task_cancelled; usage_error inside a coroutine (co_await it there).
-    decltype(auto) get() const {
+    decltype(auto) get() const& {
         block();
         return detail::await_end<T, detail::read_as::borrow>(task_).result();
     }
-    /// The same, and moves the value out, once. Throws: usage_error if it was taken already.
+    /// Of a temporary future, `rt.submit(f).get()`: take(), since a reference would dangle.
+    T get() && { return take(); }
+    /// Waits likewise, and moves the value out, once. Throws: usage_error if it was taken already.
     T take() const {
         block();
         return detail::await_end<T, detail::read_as::take>::take_value(*task_);
