@@ -268,15 +268,15 @@ TEST_P(RunBlockingOnThreads, R103_NestedSubmitsOfPlainFunctionsNeverDeadlock) {
     EXPECT_EQ(rt.audit().threads, 0u);
 }
 TEST_P(RunBlockingOnThreads, R103_BlockingWaitsOnWorkersAreBoundedByATypedError) {
+    std::function<int(int)> nest; // outlives the runtime: what a refused wait leaves behind still calls it
     runtime rt(
         {.threads = GetParam(), .on_unread_failure = [](const unread_failure&) {}, .blocking_threads = 2});
-    std::string said;
-    std::function<int(int)> nest = [&](int depth) -> int {
+    nest = [&](int depth) -> int {
         if (depth == 0) return 1;
         return rt.submit([&, depth] { return nest(depth - 1); }).get();
     };
     EXPECT_EQ(rt.submit([&] { return nest(2); }).get(), 1);
-    said = thrown_by([&] { (void)rt.submit([&] { return nest(9); }).get(); });
+    const auto said = thrown_by([&] { (void)rt.submit([&] { return nest(9); }).get(); });
     EXPECT_EQ(said.rfind("too many tasks block their workers at once", 0), 0u) << said;
 }
 TEST_P(RunBlockingOnThreads, R103_InsideACoroutineABlockingWaitIsRefused) {
