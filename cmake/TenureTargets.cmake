@@ -1,7 +1,7 @@
 # The functions with which every folder declares what it builds:
 #   tenure_layer(NAME SOURCES ... TESTS ...)         a library layer, its public headers and its unit tests
 #   tenure_app(NAME SOURCES ... TESTS ...)           the command: tenure_app_core, the executable, app_test
-#   tenure_test(NAME SOURCES ... [LINK ...] [LABEL unit] [TIMEOUT 180] [SERIAL])   any test executable
+#   tenure_test(NAME SOURCES ... [LINK ...] [LABEL unit] [TIMEOUT 60] [SERIAL])   any test executable
 #   tenure_test_program(NAME SOURCES ... [LINK ...]) a helper program for tests, in bin/tests
 # A test of io_test is called io.Suite.Case in ctest. LABEL is one of unit, integration, stress; it decides which of
 # ./test, ./test --all and ./test --long runs it. TIMEOUT is in seconds for each case; SERIAL: nothing runs beside it.
@@ -64,7 +64,7 @@ function(tenure_test name)
         set(arg_LABEL unit)
     endif()
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 180) # a million timers under ThreadSanitizer, beside another test
+        set(arg_TIMEOUT 60)
     endif()
     add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/tsan_exceptions.cpp")
     tenure_own_target(${name})
