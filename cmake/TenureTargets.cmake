@@ -11,8 +11,7 @@ set(TENURE_TEST_BIN_DIR "${TENURE_BIN_DIR}/tests")
 
 # Private to our own targets: a consumer gets the language level and the include roots, never our warnings.
 add_library(tenure_private_flags INTERFACE)
-# GCC 12 reports writes of size 0 on branches that it has itself made unreachable, and the contents of an empty optional
-# as uninitialized: -Wstringop-overflow and -Wmaybe-uninitialized are off there.
+# GCC 12 reports writes of size 0 on branches that it has itself made unreachable: -Wstringop-overflow is off there.
 # Spawn sites and assertions name files relative to the project, not where it happened to be built.
 target_compile_options(tenure_private_flags INTERFACE
     "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/="
@@ -20,8 +19,7 @@ target_compile_options(tenure_private_flags INTERFACE
     -Woverloaded-virtual -Wold-style-cast -Wcast-align -Wextra-semi -Wimplicit-fallthrough
     -Wdouble-promotion -Wformat=2 -Wundef -Wvla
     $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wnon-virtual-dtor -Wunreachable-code -Wloop-analysis -Wheader-hygiene>
-    $<$<CXX_COMPILER_ID:GNU>:-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wno-stringop-overflow
-        -Wno-maybe-uninitialized>
+    $<$<CXX_COMPILER_ID:GNU>:-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wno-stringop-overflow>
     $<$<BOOL:${TENURE_WERROR}>:-Werror>)
 
 # One aggregate per kind of test: unit_tests, integration_tests, stress_tests, ...

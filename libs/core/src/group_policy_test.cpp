@@ -130,20 +130,18 @@ task<> serve(int& rounds) {
 }
 TEST_F(GroupPolicy, R075_BackgroundChildIsCancelledWhenTheOthersHaveEnded) {
     int rounds = 0;
-    std::optional<future<void>> server;
-    auto parent = [&]() -> task<> {
-        co_await with_group([&](group g) -> task<> {
-            server = g.spawn_background({.name = "server"}, serve, std::ref(rounds));
+    auto parent = [&]() -> task<future<void>> {
+        co_return co_await with_group([&](group g) -> task<future<void>> {
+            auto f = g.spawn_background({.name = "server"}, serve, std::ref(rounds));
             (void)g.spawn(nap, 10500ms);
-            co_return;
+            co_return f;
         });
     };
-    run(parent);
+    const auto server = run(parent);
     EXPECT_EQ(elapsed(), 10500ms);
     EXPECT_EQ(rounds, 10);
-    EXPECT_EQ(server->status(), task_status::cancelled);
-    EXPECT_EQ(server->why()->message, "the group has only background children left");
-    server.reset();
+    EXPECT_EQ(server.status(), task_status::cancelled);
+    EXPECT_EQ(server.why()->message, "the group has only background children left");
 }
 TEST_F(GroupPolicy, R075_BackgroundChildIsCancelledWhenTheBodyEndsLast) {
     int rounds = 0;
@@ -209,10 +207,8 @@ TEST_F(GroupPolicy, R075_OuterCancelReachesBackgroundChildren) {
 }
 
 TEST_F(GroupPolicy, R071_TrySpawnTellsWhetherTheChildWasAccepted) {
-    std::optional<group> kept;
     auto parent = [&]() -> task<> {
-        co_await with_group([&](group g) -> task<> {
-            kept = g;
+        group kept = co_await with_group([&](group g) -> task<group> {
             auto f = g.try_spawn(give, 3);
             EXPECT_TRUE(f.has_value());
             EXPECT_EQ(co_await *f, 3);
@@ -220,11 +216,11 @@ TEST_F(GroupPolicy, R071_TrySpawnTellsWhetherTheChildWasAccepted) {
             auto no = g.try_spawn({.name = "late"}, [](const counted&) { ADD_FAILURE(); }, object());
             EXPECT_FALSE(no.has_value());
             EXPECT_EQ(objects_.alive, 0);
+            co_return g;
         });
-        EXPECT_FALSE(kept->try_spawn(give, 3).has_value());
+        EXPECT_FALSE(kept.try_spawn(give, 3).has_value());
     };
     run(parent);
-    kept.reset();
 }
 
 struct load {
