@@ -94,15 +94,10 @@ TEST(CancelAtEveryPoint, R112_FindsATestThatDoesNotEnd) {
     const std::string text = thrown_by([] {
         cancel_at_every_point([]() -> task<> {
             event set;
-            auto setter = [&set]() -> task<> {
-                co_await sleep_for(1s);
-                set.set();
-            };
-            auto waiter = [&set]() -> task<> { co_await set.wait(); };
             auto body = [&](group g) -> task<> {
-                (void)g.spawn(setter);
+                (void)g.spawn(set_after, 1s, std::ref(set));
                 // The setter is cancelled with us, and the shield waits for it without end.
-                co_await shield(tenure::base::duration::max(), waiter);
+                co_await shield(tenure::base::duration::max(), wait_for, std::ref(set));
             };
             co_await with_group(body);
         });

@@ -37,16 +37,7 @@ TEST_F(Cleanup, R029_RunsHoweverTheFrameEndsLastFirst) {
 }
 TEST_F(Cleanup, R029_SecondRequestCannotInterruptIt) {
     bool cleaned = false;
-    auto f = rt_.submit([&]() -> task<> {
-        co_await defer(
-            1min,
-            [](bool& done) -> task<> {
-                co_await sleep_for(10s);
-                done = true;
-            },
-            std::ref(cleaned));
-        co_await sleep_for(1h);
-    });
+    auto f = rt_.submit(nap_and_clean_up, 10s, std::ref(cleaned));
     advance(1s);
     f.cancel();
     advance(1s);

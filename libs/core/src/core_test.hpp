@@ -71,6 +71,22 @@ struct my_error : std::runtime_error {
 };
 
 inline task<> nap(tenure::base::duration d) { co_await sleep_for(d); }
+/// Sleeps for an hour. Cancelled, it cleans up, which takes d.
+inline task<> nap_and_clean_up(tenure::base::duration d, bool& cleaned) {
+    co_await defer(
+        1min,
+        [](tenure::base::duration takes, bool& done) -> task<> {
+            co_await sleep_for(takes);
+            done = true;
+        },
+        d, std::ref(cleaned));
+    co_await sleep_for(1h);
+}
+inline task<> set_after(tenure::base::duration d, event& e) {
+    co_await sleep_for(d);
+    e.set();
+}
+inline task<> wait_for(event& e) { co_await e.wait(); }
 inline task<int> give(int v) { co_return v; }
 inline task<int> give_later(tenure::base::duration d, int v) {
     co_await sleep_for(d);

@@ -179,16 +179,7 @@ TEST_F(Future, R034_CancelOfAnEndedTaskDoesNothing) {
 }
 TEST_F(Future, R036_CancelAndJoinReturnsAfterTheCleanup) {
     bool cleaned = false;
-    auto victim = rt_.submit([&]() -> task<> {
-        co_await defer(
-            1min,
-            [](bool& done) -> task<> {
-                co_await sleep_for(1s);
-                done = true;
-            },
-            std::ref(cleaned));
-        co_await sleep_for(1h);
-    });
+    auto victim = rt_.submit(nap_and_clean_up, 1s, std::ref(cleaned));
     advance(1ms);
     auto parent = [&]() -> task<task_status> { co_return co_await victim.cancel_and_join(); };
     EXPECT_EQ(run(parent), task_status::cancelled);

@@ -130,81 +130,60 @@ TEST_F(Scheduler, UnparkEatenByABusyWorkersLookIsSentAgain) {
     io->let_all_go();
     idle.join();
 }
+// Two idle workers, a timer, and an errand that notes how many unparks there had been when it ran.
+struct SchedulerOfTwo : Scheduler {
+    SchedulerOfTwo() {
+        t.at = tenure::base::time_point(2h);
+        io->wait_until_parked(2);
+    }
+    void TearDown() override {
+        EXPECT_TRUE(sched->disarm(t));
+        stop = true;
+        io->let_all_go();
+        a.join();
+        b.join();
+    }
+    int unparks_when_run() {
+        ran.wait();
+        return unparks;
+    }
+    std::thread a = worker(), b = worker();
+    idle_timer t;
+    int unparks = 0;
+    std::latch ran{1};
+    errand e{[this] {
+        unparks = io->unparks();
+        ran.count_down();
+    }};
+};
+
 // One unpark() served a push and a new earliest timer. Whoever takes the strand may be long busy with it: the other idle
 // worker has to be told of the timer.
-TEST_F(Scheduler, TimerArmedDuringAWakeUpIsPassedOnToTheNextIdleWorker) {
-    std::thread a = worker(), b = worker();
-    io->wait_until_parked(2);
-    std::latch ran(1);
-    int unparks_when_run = 0;
-    errand e([&] {
-        unparks_when_run = io->unparks();
-        ran.count_down();
-    });
+TEST_F(SchedulerOfTwo, TimerArmedDuringAWakeUpIsPassedOnToTheNextIdleWorker) {
     sched->push(e);
-    idle_timer t;
-    t.at = tenure::base::time_point(2h);
     sched->arm(t);
     EXPECT_EQ(io->unparks(), 1); // merged
     io->let_go(1);
-    ran.wait();
-    EXPECT_EQ(unparks_when_run, 2);
-    EXPECT_TRUE(sched->disarm(t));
-    stop = true;
-    io->let_all_go();
-    a.join();
-    b.join();
+    EXPECT_EQ(unparks_when_run(), 2);
 }
 // The worker that would have woken for the timer takes a strand instead: the one that parked before the timer was armed
 // has to take over.
-TEST_F(Scheduler, WorkerThatWatchedTheTimerHandsItOverBeforeItRunsAStrand) {
-    std::thread a = worker(), b = worker();
-    io->wait_until_parked(2);
-    idle_timer t;
-    t.at = tenure::base::time_point(2h);
+TEST_F(SchedulerOfTwo, WorkerThatWatchedTheTimerHandsItOverBeforeItRunsAStrand) {
     sched->arm(t); // one of the two is woken, and parks again until then
     io->let_go(1);
     io->wait_for_parks(3);
     EXPECT_EQ(io->unparks(), 1);
-    std::latch ran(1);
-    int unparks_when_run = 0;
-    errand e([&] {
-        unparks_when_run = io->unparks();
-        ran.count_down();
-    });
     io->let_go_the_one_with(t.at);
     sched->push(e);
-    ran.wait();
-    EXPECT_EQ(unparks_when_run, 3);
-    EXPECT_TRUE(sched->disarm(t));
-    stop = true;
-    io->let_all_go();
-    a.join();
-    b.join();
+    EXPECT_EQ(unparks_when_run(), 3);
 }
 // The other way round the timer stays watched, and nobody is woken for nothing.
-TEST_F(Scheduler, WorkerThatDidNotWatchTheTimerWakesNobody) {
-    std::thread a = worker(), b = worker();
-    io->wait_until_parked(2);
-    idle_timer t;
-    t.at = tenure::base::time_point(2h);
+TEST_F(SchedulerOfTwo, WorkerThatDidNotWatchTheTimerWakesNobody) {
     sched->arm(t);
     io->let_go(1);
     io->wait_for_parks(3);
-    std::latch ran(1);
-    int unparks_when_run = 0;
-    errand e([&] {
-        unparks_when_run = io->unparks();
-        ran.count_down();
-    });
     io->let_go_the_one_with(tenure::base::never);
     sched->push(e);
-    ran.wait();
-    EXPECT_EQ(unparks_when_run, 2);
-    EXPECT_TRUE(sched->disarm(t));
-    stop = true;
-    io->let_all_go();
-    a.join();
-    b.join();
+    EXPECT_EQ(unparks_when_run(), 2);
 }
 } // namespace

@@ -83,18 +83,8 @@ TEST_F(Scope, R054_InnerExpiresFirstAndTheOuterStillFires) {
 }
 TEST_F(Scope, R055_TimeoutWaitsForTheCleanup) {
     bool cleaned = false;
-    auto body = [&]() -> task<> {
-        co_await defer(
-            1min,
-            [](bool& done) -> task<> {
-                co_await sleep_for(10s);
-                done = true;
-            },
-            std::ref(cleaned));
-        co_await sleep_for(1h);
-    };
     auto parent = [&]() -> task<> {
-        auto o = co_await as_outcome(with_timeout(1s, body));
+        auto o = co_await as_outcome(with_timeout(1s, nap_and_clean_up, 10s, std::ref(cleaned)));
         EXPECT_TRUE(o.has_failed());
         EXPECT_TRUE(cleaned);
     };

@@ -81,15 +81,10 @@ TEST(SeededRun, EventAndDeadlineOfOneMomentComeInBothOrders) {
     for (std::uint64_t seed = 0; seed < 100; ++seed) {
         testing::run(seed, [&]() -> task<> {
             event set;
-            auto setter = [&set]() -> task<> {
-                co_await sleep_for(1s);
-                set.set();
-            };
-            auto waiter = [&set]() -> task<> { co_await set.wait(); };
             auto body = [&](group g) -> task<> {
-                (void)g.spawn(setter);
+                (void)g.spawn(set_after, 1s, std::ref(set));
                 co_await sleep_for(500ms);
-                const bool in_time = co_await move_on_after(500ms, waiter);
+                const bool in_time = co_await move_on_after(500ms, wait_for, std::ref(set));
                 seen.insert(in_time);
             };
             co_await with_group(body);

@@ -25,13 +25,8 @@ public:
         result_ = {};
         auto bound = base::ref<binding>::adopt(new bound_value<T>(key_, s.values, value_));
         outer_ = std::exchange(s.values, std::move(bound));
-        try {
-            auto t = std::apply([](F& g, A&... a) { return std::invoke(g, a...); }, call_);
-            t.enter(s, *this, result_);
-        } catch (...) { // the body never became a coroutine
-            result_.error = std::current_exception();
-            child_ended(s, ending::returned);
-        }
+        enter_body(s, *this, result_,
+                   [&] { return std::apply([](F& g, A&... a) { return std::invoke(g, a...); }, call_); });
     }
     bool child_ended(strand& s, ending how) noexcept override {
         s.values = std::move(outer_);
@@ -121,15 +116,11 @@ public:
         node->link(*outer_, false, source_.deadline());
         s.context = node.get();
         own_ = node;
-        try {
+        enter_body(s, *this, result_, [&] {
             source_.enter(s, node);
             entered_ = true;
-            auto t = std::apply([](F& g, A&... a) { return std::invoke(g, a...); }, call_);
-            t.enter(s, *this, result_);
-        } catch (...) { // the body never became a coroutine
-            result_.error = std::current_exception();
-            child_ended(s, ending::returned);
-        }
+            return std::apply([](F& g, A&... a) { return std::invoke(g, a...); }, call_);
+        });
     }
     bool child_ended(strand& s, ending how) noexcept override {
         if (std::exchange(entered_, false)) source_.leave(s);

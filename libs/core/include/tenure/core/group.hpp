@@ -122,14 +122,10 @@ public:
         state_ = base::ref<group_state>::adopt(new group_state(*s.sched, *s.context, s, options_.get()));
         state_->opened_at = f.at;
         s.context = state_->context.get();
-        try {
+        enter_body(s, *this, result_, [&] {
             state_->watch();
-            auto t = body_(group(state_));
-            t.enter(s, *this, result_);
-        } catch (...) { // the body never became a coroutine
-            result_.error = std::current_exception();
-            child_ended(s, ending::returned);
-        }
+            return body_(group(state_));
+        });
     }
     bool child_ended(strand& s, ending how) noexcept override {
         body_ending_ = how;

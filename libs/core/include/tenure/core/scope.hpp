@@ -137,14 +137,10 @@ public:
         node_ = base::ref<context_node>::adopt(new context_node(&s));
         node_->link(*outer_, Shield, at);
         s.context = node_.get();
-        try {
+        enter_body(s, *this, result_, [&] {
             body_.begin(s, node_, at);
-            auto t = std::apply([this](F& g, A&... a) { return body_.call(g, a...); }, call_);
-            t.enter(s, *this, result_);
-        } catch (...) { // the body never became a coroutine
-            result_.error = std::current_exception();
-            child_ended(s, ending::returned);
-        }
+            return std::apply([this](F& g, A&... a) { return body_.call(g, a...); }, call_);
+        });
     }
     bool child_ended(strand& s, ending how) noexcept override {
         const bool late = body_.end(s);

@@ -66,6 +66,18 @@ struct frame {
 /// Runs the defers of a frame that has been destroyed, then tells `up`. False: the strand has ended.
 bool run_defers(std::unique_ptr<deferred> list, strand& s, link& up, ending how, result_base& out) noexcept;
 
+/// Enters the coroutine that make() gives, for `up`. If it throws, the body never became one: it has returned, with that.
+template <class Up, class T, class Make>
+void enter_body(strand& s, Up& up, result<T>& out, Make&& make) noexcept {
+    try {
+        auto t = make();
+        t.enter(s, up, out);
+    } catch (...) {
+        out.error = std::current_exception();
+        up.child_ended(s, ending::returned);
+    }
+}
+
 /// What may be awaited in a task. Promises to the operation and by it:
 ///   is_checkpoint   a pending cancellation is seen before the operation begins (false: as_outcome, shield, defer)
 ///   ready()         on the strand's worker; true: result() is called at once, start() is not
