@@ -6,25 +6,52 @@
 
 namespace tenure::inline v0::base {
 
-/// Starts at one: the creator's. The last release() calls dispose(), which by default deletes.
+namespace detail {
+
+/// `Atomic` is a parameter so that the model checker in tests/model runs this very code.
+template <template <class> class Atomic>
+class basic_ref_count {
+public:
+    explicit basic_ref_count(std::uint32_t n) noexcept : n_(n) {}
+    // Relaxed: the caller holds a reference already, so nothing needs to be seen.
+    void up() noexcept { n_.fetch_add(1, std::memory_order_relaxed); }
+    /// Gives back n that the caller holds. True: these were the last.
+    bool down(std::uint32_t n) noexcept {
+        // Who holds all that there are is alone: nobody else can take one, and a read-modify-write is saved. What is read
+        // is no older than the caller's own references, which it knows to be counted.
+        // Release: what this owner did is seen by the one that disposes (acquire, in both places).
+        return holds_all(n) || n_.fetch_sub(n, std::memory_order_acq_rel) == n;
+    }
+    bool holds_all(std::uint32_t n) const noexcept { return n_.load(std::memory_order_acquire) == n; }
+
+private:
+    Atomic<std::uint32_t> n_;
+};
+template <class T>
+using ref_atomic = std::atomic<T>;
+
+} // namespace detail
+
+/// The last release() calls dispose(), which by default deletes.
 class ref_counted {
 public:
-    ref_counted() = default;
     ref_counted(const ref_counted&) = delete;
     ref_counted& operator=(const ref_counted&) = delete;
-    // Relaxed: the caller holds a reference already, so nothing needs to be seen.
-    void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
-    // Release: what this owner did is seen by the one that disposes (acquire).
-    void release() noexcept {
-        if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();
+    void add_ref() noexcept { refs_.up(); }
+    void release(std::uint32_t n = 1) noexcept {
+        if (refs_.down(n)) dispose();
     }
+    /// The n references that the caller holds are all.
+    bool holds_all(std::uint32_t n) const noexcept { return refs_.holds_all(n); }
 
 protected:
+    /// Starts at one, the creator's, or more.
+    explicit ref_counted(std::uint32_t n = 1) noexcept : refs_(n) {}
     virtual ~ref_counted() = default;
     virtual void dispose() noexcept { delete this; }
 
 private:
-    std::atomic<std::uint32_t> refs_{1};
+    detail::basic_ref_count<detail::ref_atomic> refs_;
 };
 
 template <class T>

@@ -2,7 +2,7 @@
 // third was the time of its calls, and its 40 bytes and a condition's 48 were a quarter of a task object.
 //
 // LOCK WORD  free · held · contended: held, and somebody may sleep (Drepper, Futexes Are Tricky, "mutex2")
-//   free -lock-> held       any -lock, having failed once-> contended, and sleeps unless it was free
+//   free -lock-> held       any -lock, having failed for a while-> contended, and sleeps unless it was free
 //   held -unlock-> free     contended -unlock-> free, and wakes one sleeper
 // INVARIANTS
 //  1. Who got `free` out of the word holds the lock until it puts `free` back.
@@ -23,6 +23,14 @@ struct futex {
                      const deadline* until) noexcept;
     static void wake_one(const std::atomic<std::uint32_t>& word) noexcept;
     static void wake_all(const std::atomic<std::uint32_t>& word) noexcept;
+    /// How often a held lock is looked at before its waiter sleeps: most are let go of within some 100 ns, while to sleep
+    /// and to be woken takes 5 us.
+    static constexpr int looks = 40;
+    static void pause() noexcept {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
 };
 
 /// `Atomic` and `Futex` are parameters so that the model checker in tests/model runs this very code.
@@ -34,9 +42,7 @@ public:
         // Acquire: pairs with unlock().
         if (word_.compare_exchange_weak(seen, held, std::memory_order_acquire, std::memory_order_relaxed))
             return;
-        // Acquire: as above. Whatever is there becomes contended: invariant 2.
-        while (word_.exchange(contended, std::memory_order_acquire) != free)
-            Futex::wait(word_, contended, nullptr);
+        lock_slowly();
     }
     void unlock() noexcept {
         // Release: what was done under the lock is seen by the next one that locks.
@@ -45,6 +51,19 @@ public:
 
 private:
     enum : std::uint32_t { free = 0, held = 1, contended = 2 };
+    [[gnu::noinline, gnu::cold]] void lock_slowly() noexcept {
+        for (int i = 0; i < Futex::looks; ++i) { // if somebody sleeps already, it takes longer
+            std::uint32_t seen = word_.load(std::memory_order_relaxed);
+            if (seen == contended) break;
+            if (seen == free &&
+                word_.compare_exchange_weak(seen, held, std::memory_order_acquire, std::memory_order_relaxed))
+                return;
+            Futex::pause();
+        }
+        // Acquire: as in lock(). Whatever is there becomes contended: invariant 2.
+        while (word_.exchange(contended, std::memory_order_acquire) != free)
+            Futex::wait(word_, contended, nullptr);
+    }
     Atomic<std::uint32_t> word_{free};
 };
 
