@@ -251,16 +251,24 @@ public:
             here->modify(at_, [v](std::uint64_t x) { return x - static_cast<std::uint64_t>(v); }, order));
     }
     bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
-        auto e = static_cast<std::uint64_t>(expected);
-        const bool done =
-            here->compare_exchange(at_, e, static_cast<std::uint64_t>(desired), success, failure, true);
-        expected = static_cast<T>(e);
-        return done;
+        return compare_exchange(expected, desired, success, failure, true);
+    }
+    bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
+                                 std::memory_order failure) {
+        return compare_exchange(expected, desired, success, failure, false);
     }
     /// For at_end().
     T newest() const { return static_cast<T>(here->newest(at_)); }
 
 private:
+    bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                          bool weak) {
+        auto e = static_cast<std::uint64_t>(expected);
+        const bool done =
+            here->compare_exchange(at_, e, static_cast<std::uint64_t>(desired), success, failure, weak);
+        expected = static_cast<T>(e);
+        return done;
+    }
     std::size_t at_;
 };
 

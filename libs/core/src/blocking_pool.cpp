@@ -77,7 +77,7 @@ void blocking_pool::thread() noexcept {
             j->done();
             m_.lock();
             --active_;
-            ++ended_;
+            ended_.fetch_add(1, std::memory_order_release);
             changed_.notify_all();
             continue;
         }
@@ -119,15 +119,11 @@ std::vector<base::task_label> blocking_pool::running() {
         found.push_back(j->job_label());
     return found;
 }
-std::uint64_t blocking_pool::ended() noexcept {
-    base::mutex_lock l(m_);
-    return ended_;
-}
 bool blocking_pool::wait_for_an_end(std::uint64_t seen) {
     base::mutex_lock l(m_);
-    while (ended_ == seen && active_ > 0)
+    while (ended() == seen && active_ > 0)
         changed_.wait(m_);
-    return ended_ != seen;
+    return ended() != seen;
 }
 
 } // namespace tenure::inline v0::core::detail

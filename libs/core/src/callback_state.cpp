@@ -30,7 +30,7 @@ void callback_state::registered(scheduler& home, std::uint32_t epoch) noexcept {
 }
 
 void callback_state::launch() noexcept {
-    sched->count_up();
+    sched->count_root_up();
     own_.link(sched->root()); // a callback that does not return is named by close()
     sched->push(*this);
 }
@@ -74,7 +74,7 @@ bool callback_state::start_root() noexcept {
     home.callback_removed();
     own_.release();
     release();
-    home.count_down();
+    home.count_root_down();
     return false;
 }
 

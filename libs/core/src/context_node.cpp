@@ -9,7 +9,7 @@
 
 namespace tenure::inline v0::core::detail {
 
-void context_node::insert_below(context_node& parent) noexcept {
+inline void context_node::insert_below(context_node& parent) noexcept {
     parent_ = &parent;
     if (!shield_) inherited_ = parent.deadline();
     deadline_.store(std::min(own_deadline_, inherited_), std::memory_order_relaxed);
@@ -33,24 +33,20 @@ void context_node::link(context_node& parent, bool shield, base::time_point dead
     insert_below(parent);
 }
 
-void context_node::unlink() noexcept {
-    if (parent_) {
-        base::mutex_lock l(parent_->m_);
-        remove_below(*parent_);
-    }
-    context_node* orphans = nullptr;
-    unsigned links = 0;
+void context_node::leave_parent() noexcept {
+    if (!parent_) return;
+    base::mutex_lock l(parent_->m_);
+    remove_below(*parent_);
+}
+void context_node::end() noexcept {
     {
         base::mutex_lock l(m_);
-        ended_ = true;
+        ended_ = true; // so no public context comes to hang below it any more
         owner_ = nullptr;
         parent_ = prev_ = next_ = nullptr;
-        if (first_) orphans = detach_children(nullptr, links);
+        if (!first_) return;
     }
-    if (!orphans) return;
-    end_orphans(orphans);
-    for (; links > 0; --links)
-        release();
+    end_contexts();
 }
 
 bool context_node::link_loosely(context_node& parent, base::time_point deadline) noexcept {

@@ -62,7 +62,7 @@ bool runtime_pin::retire(scheduler& s) noexcept {
         const auto e = t.find({&s, s.epoch()}); // anew: the table may have moved
         if (e == t.runtimes.end()) return true;
         e->open = false;
-        if (s.tasks() > 0) return false;
+        if (s.root_tasks() > 0) return false;
         if (e->pins > 0) continue;
         t.runtimes.erase(e);
         return true;

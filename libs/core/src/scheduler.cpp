@@ -10,6 +10,7 @@ namespace tenure::inline v0::core::detail {
 scheduler::scheduler(std::unique_ptr<driver> d, unsigned threads, unread_failure_hook hook,
                      unsigned blocking_threads)
     : driver_(std::move(d)),
+      simulated_(driver_->is_simulated()),
       order_(driver_->order()),
       hook_(std::make_shared<const unread_failure_hook>(std::move(hook))),
       root_(base::ref<context_node>::adopt(new context_node(nullptr, node_kind::root))),
@@ -100,15 +101,14 @@ void scheduler::look_around() {
 }
 // Returns until when it would have slept.
 base::time_point scheduler::park(base::time_point until) {
+    if (simulated_) return park_simulated(until);
     idle_workers::slot slot;
-    const bool simulated = driver_->is_simulated();
-    const std::uint64_t ended = simulated ? blocking_.ended() : 0; // before we look at the queue
     {
         base::mutex_lock l(m_);
-        if (head_ || stop_) return until;
+        if (head_ || stopped()) return until;
         idle_.parking(slot);
     }
-    struct counted { // park() of a test driver may throw
+    struct counted { // park() of a driver may throw
         scheduler& s;
         idle_workers::slot& slot;
         ~counted() {
@@ -122,25 +122,30 @@ base::time_point scheduler::park(base::time_point until) {
         base::mutex_lock l(m_);
         idle_.watch(slot, until);
     }
-    // A clock that does not wait: what runs on a thread is not waited for either, unless it is all there is to wait for.
-    if (simulated && until == base::never && blocking_.wait_for_an_end(ended)) return until;
     driver_->park(until);
+    return until;
+}
+// A clock that does not wait: nobody counts as idle, and what runs on a thread is not waited for either, unless it is all
+// there is to wait for.
+base::time_point scheduler::park_simulated(base::time_point until) {
+    const std::uint64_t ended = blocking_.ended(); // before we look at the queue
+    {
+        base::mutex_lock l(m_);
+        if (head_ || stopped()) return until;
+    }
+    if (until != base::never || !blocking_.wait_for_an_end(ended)) driver_->park(until);
     return until;
 }
 void scheduler::arm(timer& t) {
     const base::time_point at = t.at;
-    if (!timers_.add(t)) return;
+    if (!timers_.add(t) || simulated_) return; // nobody idles then
     // It may have fired already, and be gone.
     base::mutex_lock l(m_);
     if (idle_.armed(at)) driver_->unpark(); // this worker may stay busy
 }
 
 void scheduler::worker() noexcept {
-    auto stopped = [this] {
-        base::mutex_lock l(m_);
-        return stop_;
-    };
-    work_until(stopped, base::never);
+    work_until([this] { return stopped(); }, base::never);
     base::mutex_lock l(m_);
     --live_workers_;
     driver_->unpark(); // the next worker: unpark() may have been merged
@@ -153,7 +158,7 @@ public:
     void run() noexcept override {
         auto no_longer_needed = [this] {
             base::mutex_lock l(sched_.m_);
-            if (sched_.stop_) return true;
+            if (sched_.stopped()) return true;
             if (sched_.surplus_ == 0) return false;
             --sched_.surplus_;
             return true;
@@ -173,7 +178,7 @@ private:
 void scheduler::lend_worker() {
     {
         base::mutex_lock l(m_);
-        if (stop_) throw base::closed_error("a blocking wait: the runtime has closed");
+        if (stopped()) throw base::closed_error("a blocking wait: the runtime has closed");
         if (lent_ >= lend_limit_)
             throw base::usage_error(
                 "too many tasks block their workers at once (runtime_options::blocking_threads): write "
@@ -212,7 +217,7 @@ bool scheduler::stop_workers(base::time_point until) {
     bool all = true;
     {
         base::mutex_lock l(m_);
-        stop_ = true;
+        stop_.store(true, std::memory_order_relaxed);
         driver_->unpark();
         while (live_workers_ > 0) {
             if (until == base::never) {
@@ -231,7 +236,7 @@ bool scheduler::stop_workers(base::time_point until) {
 }
 
 bool scheduler::wait_idle(base::time_point until) {
-    if (!has_workers() && !work_until([this] { return tasks() == 0; }, until)) return false;
+    if (!has_workers() && !work_until([this] { return root_tasks() == 0; }, until)) return false;
     return tasks_.wait_zero(until); // whoever counted down last has let go of us then
 }
 
@@ -241,6 +246,12 @@ std::vector<base::task_label> scheduler::live_tasks() {
         if (v.kind == node_kind::task && v.owner) found.push_back(v.owner->label());
     });
     return found;
+}
+std::size_t scheduler::tasks() {
+    std::size_t n = root_tasks();
+    (void)root_->visit(
+        [&n](const node_view& v) { n += v.kind == node_kind::task && v.owner && v.owner->is_child(); });
+    return n;
 }
 
 } // namespace tenure::inline v0::core::detail

@@ -24,13 +24,13 @@ class thread_waiter : public end_waiter, public wake_up {};
 } // namespace
 
 void uncount(scheduler& in, group_state* group, child_kind kind) noexcept {
-    if (group) group->count_down(kind);
-    in.count_down();
+    group ? group->count_down(kind) : in.count_root_down();
 }
 
-task_object::task_object(scheduler& to, base::ref<group_state> group, spawn_options&& options)
-    : own_(*this),
-      group_(std::move(group)),
+task_object::task_object(scheduler& to, group_state* group, spawn_options&& options)
+    : ref_counted(3), // the creator's, the strand's, the context node's
+      own_(*this),
+      group_(group),
       id_(to.next_id()),
       name_(std::move(options.name)),
       site_(options.site),
@@ -50,8 +50,6 @@ task_object::~task_object() {
 
 void task_object::launch(context_node& parent) noexcept {
     own_.link(parent);
-    add_ref(); // the context node's
-    add_ref(); // the strand's, dropped by finish(); the creator's stays with the caller
     if (!own_.cancelled()) {
         if (extras_ && !extras_->slot_when_entered)
             (void)take_slot(); // here, so that the slots are given in the order of spawning
@@ -93,7 +91,7 @@ owned_timers* task_object::own_timers() {
 // What it waited for before it was entered has come; or the timers that end() waited for, and it asks again.
 void task_object::woken(strand&) noexcept { next = step::start; }
 
-bool task_object::end(task_status how) noexcept {
+[[gnu::flatten]] bool task_object::end(task_status how) noexcept { // every task passes here, finish() with it
     how_ = how;
     for (;;) {
         if (!timers_) drop_arguments(); // whose destructors may arm timers
@@ -108,27 +106,26 @@ bool task_object::end(task_status how) noexcept {
 
 void task_object::finish(task_status how) noexcept {
     values = nullptr;
-    own_.unlink();
     scheduler& sch = *sched;
-    const auto group = std::move(group_);
-    auto extras = std::move(extras_);
-    if (extras && extras->has_slot) extras->limit->give_back();
-    const bool taken_over = extras && extras->observer && extras->observer->ending(*this, how);
+    group_state* const group = group_;
+    own_.leave_parent();
+    // With no future left nobody can come to hold one, and with no other reference on it nobody reaches the context.
+    if (extras_ || !holds_all(2) || !own_.holds_all(1)) own_.end();
+    child_kind kind = child_kind::ordinary;
+    bool taken_over = false;
+    if (extras_) {
+        kind = extras_->kind;
+        if (extras_->has_slot) extras_->limit->give_back();
+        taken_over = extras_->observer && extras_->observer->ending(*this, how);
+    }
     if (group) {
-        if (!taken_over) group->child_ending(*this, how, failure());
+        if (!taken_over && how != task_status::done) group->child_ending(*this, how, failure());
     } else if (how == task_status::failed) {
         report_to_ = sch.hook();
         unread_ = failure();
     }
-    end_waiter* w = nullptr;
-    callback_state* fired = nullptr;
-    {
-        base::mutex_lock l(m_);
-        status_.store(how, std::memory_order_release);
-        w = std::exchange(waiters_, nullptr);
-        fired = callbacks_.take_callbacks();
-    }
-    while (w) { // each of them may be gone as soon as it is completed
+    const auto told = end_.end(how);
+    for (end_waiter* w = told.waiters; w;) { // each of them may be gone as soon as it is completed
         end_waiter* following = w->next;
         if (w->waiting)
             w->waiting->complete();
@@ -136,14 +133,18 @@ void task_object::finish(task_status how) noexcept {
             static_cast<thread_waiter*>(w)->wake();
         w = following;
     }
-    if (fired) fired->launch();
-    const child_kind kind = extras ? extras->kind : child_kind::ordinary;
-    if (extras && extras->observer) extras->observer->ended(*this);
-    extras.reset();
-    own_.release();
-    release();
-    if (group) group->count_down(kind);
-    sch.count_down();
+    if (told.callbacks) told.callbacks->launch();
+    if (extras_) {
+        if (extras_->observer) extras_->observer->ended(*this);
+        extras_.reset();
+    }
+    if (own_.holds_all(1)) {
+        release(2); // with the context node's
+    } else {
+        own_.release();
+        release();
+    }
+    uncount(sch, group, kind);
 }
 
 bool task_object::wait_until(base::time_point until) {
@@ -155,39 +156,17 @@ bool task_object::wait_until(base::time_point until) {
     }
     return false;
 }
-bool task_object::add_waiter(end_waiter& w) noexcept {
-    base::mutex_lock l(m_);
-    if (status() != task_status::pending) return false;
-    w.prev = nullptr;
-    w.next = waiters_;
-    if (waiters_) waiters_->prev = &w;
-    waiters_ = &w;
-    return true;
-}
-bool task_object::remove_waiter(end_waiter& w) noexcept {
-    base::mutex_lock l(m_);
-    if (status() != task_status::pending) return false; // taken off the list, its completion is coming
-    (w.prev ? w.prev->next : waiters_) = w.next;
-    if (w.next) w.next->prev = w.prev;
-    return true;
-}
 void task_object::add(callback_state& c) {
-    {
-        base::mutex_lock l(m_);
-        if (status() == task_status::pending) { // so its runtime lives
-            c.registered(*sched, epoch_);
-            return callbacks_.add(c);
-        }
-    }
+    const bool listed = end_.listen([&](listener_list& callbacks) {
+        c.registered(*sched, epoch_); // the task does not come past its end meanwhile, so its runtime lives
+        callbacks.add(c);
+    });
+    if (listed) return;
     const runtime_pin pin({sched, epoch_});
     if (!pin.open())
         throw base::closed_error("on_done: the runtime has closed and runs no callbacks any more", label());
     c.registered(*pin, epoch_);
     c.launch();
-}
-bool task_object::unlist(listener& l) noexcept {
-    base::mutex_lock lock(m_);
-    return callbacks_.remove(l);
 }
 void task_object::throw_taken() const {
     throw base::usage_error("the result was taken already: take() moves it out once", label());

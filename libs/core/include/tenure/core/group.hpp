@@ -90,10 +90,9 @@ private:
         auto extras = std::make_unique<detail::task_extras>();
         extras->kind = detail::child_kind::background;
         if (!state_->try_count_up(detail::child_kind::background)) state_->throw_ended(o.site);
-        state_->sched.count_up();
         const auto under = state_->background();
         return future<detail::spawned_value_t<F, A...>>(
-            detail::launch({state_->sched, *under, state_, std::move(extras)}, std::move(o),
+            detail::launch({state_->sched, *under, state_.get(), std::move(extras)}, std::move(o),
                            std::forward<F>(f), std::forward<A>(a)...));
     }
     base::ref<detail::group_state> state_;

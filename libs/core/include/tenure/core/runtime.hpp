@@ -111,7 +111,7 @@ public:
 private:
     template <class F, class... A>
     auto do_submit(spawn_options&& o, F&& f, A&&... a) {
-        if (!sched_->try_count_up())
+        if (!sched_->try_count_root_up())
             throw base::closed_error("submit: the runtime is closing and accepts no more tasks");
         return future<detail::spawned_value_t<F, A...>>(detail::launch(
             {*sched_, sched_->root()}, std::move(o), std::forward<F>(f), std::forward<A>(a)...));
@@ -140,7 +140,7 @@ private:
                 b->wake();
                 return f();
             };
-            in.count_up();
+            in.count_root_up();
             return detail::launch({in, under}, spawn_options{.name = "on_close", .site = this->site},
                                   std::move(call));
         }

@@ -4,6 +4,7 @@
 #include <tenure/base/error.hpp>
 #include <tenure/base/mutex.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -52,7 +53,7 @@ public:
     std::vector<base::task_label> running();
 
     /// For a clock that does not wait: blocks until some job has ended since `seen`, if one is there. False: none is.
-    std::uint64_t ended() noexcept;
+    std::uint64_t ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     bool wait_for_an_end(std::uint64_t seen);
 
 private:
@@ -72,7 +73,8 @@ private:
     std::size_t threads_ TENURE_GUARDED_BY(m_) = 0;
     std::size_t active_ TENURE_GUARDED_BY(m_) = 0; // submitted, not withdrawn, and not past done()
     std::size_t idle_ TENURE_GUARDED_BY(m_) = 0;
-    std::uint64_t ended_ TENURE_GUARDED_BY(m_) = 0;
+    // Writer: a thread, under m_ (release). Reader: ended() (acquire): the job was done() by then.
+    std::atomic<std::uint64_t> ended_{0};
     bool stop_ TENURE_GUARDED_BY(m_) = false;
 };
 

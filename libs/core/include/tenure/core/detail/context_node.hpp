@@ -69,7 +69,14 @@ public:
     /// Makes this node a child of `parent`, once, before it is used. A shield does not hear its parent.
     void link(context_node& parent, bool shield = false, base::time_point deadline = base::never) noexcept;
     /// After this no canceller reaches the owner, and cancel() returns false. Public contexts below it are cancelled.
-    void unlink() noexcept;
+    void unlink() noexcept {
+        leave_parent();
+        end();
+    }
+    /// Its two parts. After the first one, only references lead to this node: who has the last one, and the last one on the
+    /// owner, may leave out the second.
+    void leave_parent() noexcept;
+    void end() noexcept;
     /// The same two for a public context, whose parent may end first. False: it has ended; this node stays a root.
     bool link_loosely(context_node& parent, base::time_point deadline) noexcept;
     void unlink_loosely() noexcept;

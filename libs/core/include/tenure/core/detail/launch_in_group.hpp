@@ -17,9 +17,8 @@ inline std::unique_ptr<task_extras> with_limit_of(group_state& g, std::unique_pt
 /// The caller has counted it in the group.
 template <class F, class... A>
 auto launch_counted(group_state& g, std::unique_ptr<task_extras> extras, spawn_options&& o, F&& f, A&&... a) {
-    g.sched.count_up();
-    return launch({g.sched, *g.context, base::ref<group_state>::share(&g), std::move(extras)}, std::move(o),
-                  std::forward<F>(f), std::forward<A>(a)...);
+    return launch({g.sched, *g.context, &g, std::move(extras)}, std::move(o), std::forward<F>(f),
+                  std::forward<A>(a)...);
 }
 /// Throws: closed_error if the group has ended.
 template <class F, class... A>

@@ -84,17 +84,20 @@ public:
     core::driver& io() noexcept { return *driver_; }
     context_node& root() noexcept { return *root_; }
 
-    // Spawned tasks that have not ended. refuse_new() forbids new ones from outside.
-    void count_up() noexcept { tasks_.up(); }
-    bool try_count_up() noexcept { return tasks_.try_up(); }
-    void count_down() noexcept { tasks_.down(); }
+    // Tasks that have not ended and belong to the runtime itself. Those of a group are counted there: the task whose body
+    // has the group does not end before them. refuse_new() forbids new ones from outside.
+    void count_root_up() noexcept { tasks_.up(); }
+    bool try_count_root_up() noexcept { return tasks_.try_up(); }
+    void count_root_down() noexcept { tasks_.down(); }
     void refuse_new() noexcept { tasks_.close(); }
-    std::size_t tasks() const noexcept { return tasks_.get(); }
+    std::size_t root_tasks() const noexcept { return tasks_.get(); }
     /// Waits until no task is left; works meanwhile if there are no background workers.
     bool wait_idle(base::time_point until);
 
     /// Names of the tasks that have not ended.
     std::vector<base::task_label> live_tasks();
+    /// How many have not ended. Looks at each: for reports.
+    std::size_t tasks();
     /// What lives at this moment. Threads: any, also while tasks run; a waiting task is held up for as long as its frames
     /// are read, all that are ready while theirs are.
     task_tree dump() { return dump(*root_); }
@@ -127,11 +130,14 @@ private:
     void run(strand& s) noexcept;
     void look_around();
     base::time_point park(base::time_point until);
+    base::time_point park_simulated(base::time_point until);
+    bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
     void worker() noexcept;
     class substitute;
 
     const std::unique_ptr<driver> driver_;
-    run_order* const order_; // the driver's; null unless a test decides
+    const bool simulated_;   // the driver's, as the next one
+    run_order* const order_; // null unless a test decides
     const std::shared_ptr<const unread_failure_hook> hook_;
     const base::ref<context_node> root_;
     timer_queue timers_;
@@ -141,7 +147,8 @@ private:
     strand* head_ TENURE_GUARDED_BY(m_) = nullptr;
     strand* tail_ TENURE_GUARDED_BY(m_) = nullptr;
     idle_workers idle_ TENURE_GUARDED_BY(m_);
-    bool stop_ TENURE_GUARDED_BY(m_) = false;
+    // Writer: stop_workers(), under m_. Readers: workers; relaxed, since one that goes to sleep looks again under m_.
+    std::atomic<bool> stop_{false};
     unsigned lent_ TENURE_GUARDED_BY(m_) = 0;    // workers that block
     unsigned surplus_ TENURE_GUARDED_BY(m_) = 0; // substitutes that may leave
     unsigned live_workers_ TENURE_GUARDED_BY(m_) = 0;

@@ -58,14 +58,14 @@ struct spawned_value {
 template <class F, class... A>
 using spawned_value_t = typename spawned_value<F, A...>::type;
 
-/// Takes back the counts of a task that was not created after all.
+/// Counts a task down: in its group, or else in the runtime.
 void uncount(scheduler& in, group_state* group, child_kind kind) noexcept;
 
-/// Where a task begins. The caller has counted it, and keeps the group alive meanwhile.
+/// Where a task begins. The caller has counted it, in its group or else in the runtime, and keeps the group alive meanwhile.
 struct birthplace {
     scheduler& to;
     context_node& parent;
-    base::ref<group_state> group{};
+    group_state* group = nullptr;
     std::unique_ptr<task_extras> extras{};
 };
 
@@ -76,12 +76,11 @@ auto launch(birthplace&& in, spawn_options&& o, F&& f, A&&... a) {
     using value = spawned_value_t<F, A...>;
     using object = spawned<std::decay_t<F>, stored_t<A>...>;
     base::ref<task_result<value>> t;
-    group_state* const counted_in = in.group.get();
     try {
         t = base::ref<task_result<value>>::adopt(
-            new object(in.to, std::move(in.group), std::move(o), std::forward<F>(f), std::forward<A>(a)...));
+            new object(in.to, in.group, std::move(o), std::forward<F>(f), std::forward<A>(a)...));
     } catch (...) {
-        uncount(in.to, counted_in, in.extras ? in.extras->kind : child_kind::ordinary);
+        uncount(in.to, in.group, in.extras ? in.extras->kind : child_kind::ordinary);
         throw;
     }
     if (in.extras) {

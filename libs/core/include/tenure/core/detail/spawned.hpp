@@ -12,8 +12,8 @@ class spawned final : public task_result<typename call_of<F, A...>::value> {
 public:
     static constexpr bool has_parents = (is_anchor<A> || ...);
     template <class... X>
-    spawned(scheduler& to, base::ref<group_state> g, spawn_options&& o, X&&... x)
-        : spawned::task_result(to, std::move(g), std::move(o)), call_(std::in_place, std::forward<X>(x)...) {}
+    spawned(scheduler& to, group_state* g, spawn_options&& o, X&&... x)
+        : spawned::task_result(to, g, std::move(o)), call_(std::in_place, std::forward<X>(x)...) {}
 
 private:
     using entry = task_object::entry;

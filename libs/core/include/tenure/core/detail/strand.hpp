@@ -79,6 +79,9 @@ public:
     /// Who it is, for errors and reports.
     virtual base::task_label label() const = 0;
 
+    /// A task that its group has counted.
+    virtual bool is_child() const noexcept { return false; }
+
     /// It runs on a thread that may block.
     virtual bool may_block() const noexcept { return false; }
 

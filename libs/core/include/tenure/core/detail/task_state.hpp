@@ -1,11 +1,13 @@
 // The object behind a spawned task: its strand, its context, its result, and who waits for it.
 //
 // References: one held by the strand until finish(), one by each future, one by the context node (which is embedded).
+// Its group is not referenced: it lives as long as the task is counted in it.
 // ORDER OF THE END: frame is gone -> timers have ended -> arguments are gone -> context unlinked, nobody can poke us -> group told of a
-// failure -> state published, waiters completed -> reference dropped -> group counted down. After that nothing is touched:
+// failure -> end published, waiters completed -> references dropped -> group counted down. After that nothing is touched:
 // the group's frame may go on, and with it everything that the task could borrow.
 #pragma once
 #include <tenure/core/detail/scheduler.hpp>
+#include <tenure/core/detail/task_end.hpp>
 #include <tenure/core/detail/task_extras.hpp>
 #include <tenure/core/task.hpp>
 
@@ -15,8 +17,6 @@
 
 namespace tenure::inline v0::core {
 
-/// Where a task is in its life. The last three are final.
-enum class task_status : std::uint8_t { pending, done, failed, cancelled };
 const char* to_string(task_status s) noexcept;
 
 /// Name and spawn site of a task: g.spawn({.name = "fetch"}, f, args...).
@@ -29,15 +29,9 @@ namespace detail {
 
 class group_state;
 
-/// A strand or a thread that waits for a task's end; lives in the waiting operation, or on the thread's stack.
-struct end_waiter {
-    strand* waiting = nullptr; // null: a thread_waiter
-    end_waiter *next = nullptr, *prev = nullptr;
-};
-
 class task_object : public base::ref_counted, public strand, public link, public pooled {
 public:
-    task_object(scheduler& to, base::ref<group_state> group, spawn_options&& options);
+    task_object(scheduler& to, group_state* group, spawn_options&& options);
     ~task_object() override;
 
     /// Before launch().
@@ -46,17 +40,18 @@ public:
     void launch(context_node& parent) noexcept;
 
     context_node& own_context() noexcept { return own_; }
-    task_status status() const noexcept { return status_.load(std::memory_order_acquire); }
+    task_status status() const noexcept { return end_.status(); }
     base::task_label label() const final { return {id_, name_, site_}; }
 
     /// Foreign threads: returns when the task has ended, or at `until` (false).
     bool wait_until(base::time_point until);
     /// True: listed, complete() will come. False: it has ended.
-    bool add_waiter(end_waiter& w) noexcept;
-    bool remove_waiter(end_waiter& w) noexcept;
+    bool add_waiter(end_waiter& w) noexcept { return end_.add(w); }
+    /// False: it has ended, and complete() has come or is coming.
+    bool remove_waiter(end_waiter& w) noexcept { return end_.remove(w); }
     /// Lists a new callback, or launches it if the task has ended. Throws: closed_error if the runtime has closed by then.
     void add(callback_state& c);
-    bool unlist(listener& l) noexcept;
+    bool unlist(listener& l) noexcept { return end_.unlisten(l); }
 
     /// What get() throws for a task that did not end with a value; marks the outcome as read.
     void throw_unless_done();
@@ -66,6 +61,7 @@ public:
     virtual std::exception_ptr failure() noexcept = 0;
     base::cause_ptr why() const noexcept { return own_.why(); }
 
+    bool is_child() const noexcept final { return group_ != nullptr; }
     bool start_root() noexcept final;
     bool child_ended(strand&, ending how) noexcept final;
     void woken(strand&) noexcept final;
@@ -95,19 +91,15 @@ private:
     void finish(task_status how) noexcept;
 
     own_context_node own_;
-    base::ref<group_state> group_;           // confined to the strand until finish(), as the next two
-    std::unique_ptr<task_extras> extras_;    // null: a plain task
-    owned_timers* timers_ = nullptr;         // null: it has armed none
-    task_status how_ = task_status::pending; // how the body ended, once it has
+    group_state* const group_;            // null: the runtime's; it has counted us until finish() counts down
+    std::unique_ptr<task_extras> extras_; // null: a plain task. Confined to the strand, as the next one
+    owned_timers* timers_ = nullptr;      // null: it has armed none
     base::task_id id_;
     std::string name_;
     base::spawn_site site_;
 
-    // Writer: finish(), once, under m_ (release). Readers: anybody (acquire). Publishes the result and unread_.
-    std::atomic<task_status> status_{task_status::pending};
-    base::mutex m_;
-    end_waiter* waiters_ TENURE_GUARDED_BY(m_) = nullptr;
-    listener_list callbacks_ TENURE_GUARDED_BY(m_);
+    task_end end_;                           // publishes the result and unread_
+    task_status how_ = task_status::pending; // how the body ended, once it has; confined to the strand
     std::atomic<bool> read_{false};
     const std::uint32_t epoch_; // of the runtime, which may be gone when the task has ended
     // Set when it fails without a group: what the destructor reports if nobody read it. The runtime may be gone by then.
