@@ -34,7 +34,7 @@ TEST(CancelStress, R106_CancelCompletionAndDropGiveOneTerminalState) {
             while (!f.wait_for(10s)) {}
             const auto s = f.status();
             EXPECT_TRUE(s == task_status::done || s == task_status::cancelled);
-            if (s == task_status::cancelled) EXPECT_TRUE(f.cancel_requested());
+            EXPECT_TRUE(s != task_status::cancelled || f.cancel_requested());
             cancelled += s == task_status::cancelled;
             EXPECT_FALSE(f.cancel());
         }
