@@ -131,6 +131,7 @@ struct ends_relaxed : model::atomic<T> {
 class TENURE_SCOPED_CAPABILITY no_lock {
 public:
     explicit no_lock(model::mutex& m) TENURE_ACQUIRE(m) TENURE_NO_ANALYSIS { (void)m; }
+    // NOLINTNEXTLINE(modernize-use-equals-default): a defaulted one cannot carry the attribute
     ~no_lock() TENURE_RELEASE() TENURE_NO_ANALYSIS {}
     no_lock(const no_lock&) = delete;
     no_lock& operator=(const no_lock&) = delete;
