@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <thread>
 #include <utility>
 
 namespace tenure::inline v0::core {
@@ -202,6 +203,10 @@ close_report runtime::close(close_options o) {
     do {
         idle = wait(gone_by);
         sched_->root().end_contexts();
+        // Whoever cancels a context at this moment may have flagged it, and not launched its callbacks yet.
+        constexpr int patience = 200;
+        for (int look = 0; look < patience && sched_->callbacks() > 0 && sched_->root_tasks() == 0; ++look)
+            std::this_thread::yield();
         retired = detail::runtime_pin::retire(*sched_);
     } while (idle && !retired); // a callback came in between
     idle = retired && wait(gone_by); // whoever counted down last has let go

@@ -32,7 +32,7 @@ private:
 /// Owner: the scope below which it was made: a task, a group, a timeout, the runtime. When that ends, its contexts are
 ///   cancelled and their timers removed; a handle that is kept says so. Dropping handles cancels nothing: children go on
 ///   hearing the parent's parent. The last handle takes the deadline's timer along.
-/// Cancel: irrevocable; the first cause stays; everything below reports it when cancel() returns.
+/// Cancel: irrevocable; the first cause stays; everything below reports it when the cancel() that says true returns.
 /// Threads: any; each copy by one thread at a time. No call runs code of tasks or callbacks.
 class context {
 public:
