@@ -28,4 +28,4 @@ tenure::task<> app() {
     }
 }
 
-int main() { return tenure::run(app); } // first Ctrl-C: graceful close; second: at once
+int main() { return tenure::run(app); } // first Ctrl-C: graceful close; second: no more grace

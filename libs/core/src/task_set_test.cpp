@@ -187,6 +187,25 @@ TEST_F(TaskSet, R079_AChildThatWasCancelledGivesNoResults) {
     };
     run(parent);
 }
+TEST_F(TaskSet, R079_AFailureIsThrownThoughACancellationCameBeforeIt) {
+    auto parent = []() -> task<> {
+        std::optional<task_set<>> kept;
+        auto body = [&](group g) -> task<> {
+            kept.emplace(g);
+            kept->spawn(nap, 1h);
+            kept->spawn([]() -> task<> {
+                (void)co_await as_outcome(nap(1h));
+                co_await shield(5s, nap, 1s);
+                throw my_error("in cleanup");
+            });
+            co_await yield();
+            g.cancel();
+        };
+        EXPECT_THROW(co_await with_group(body), my_error);
+        EXPECT_THROW(co_await kept->results(), my_error);
+    };
+    run(parent);
+}
 TEST_F(TaskSet, R079_DroppedSetLosesNothingAndFreesWhatEnds) {
     int ran = 0;
     auto parent = [&]() -> task<> {
