@@ -31,21 +31,27 @@ void callback_state::registered(scheduler& home, std::uint32_t epoch) noexcept {
 
 void callback_state::launch() noexcept {
     sched->count_root_up();
+    launch_counted();
+}
+void callback_state::launch_counted() noexcept {
     own_.link(sched->root()); // a callback that does not return is named by close()
     sched->push(*this);
 }
 
-void callback_state::fire(callback_state* chain) noexcept {
-    const runtime_pin pin({chain->sched, chain->epoch_});
-    // Else the runtime had to abandon tasks, this callback's source among them. What it holds is never freed under it.
-    if (pin.open()) chain->launch();
+callback_state* callback_state::take(listener_list& from) noexcept {
+    callback_state* const chain = from.take_callbacks();
+    if (chain) chain->sched->count_root_up();
+    return chain;
 }
 
 bool callback_state::stop() noexcept {
     if (!call_.stop()) return false;
     drop_callable();
-    if (!unlist()) return true; // fired: the worker that finds it stopped lets go of it
-    if (const runtime_pin pin({sched, epoch_}); pin) pin->callback_removed();
+    {
+        const runtime_pin pin({sched, epoch_}); // so that close() does not count it as left
+        if (!unlist()) return true;             // fired: the worker that finds it stopped lets go of it
+        if (pin) pin->callback_removed();
+    }
     own_.release();
     release();
     return true;

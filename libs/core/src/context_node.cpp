@@ -104,11 +104,14 @@ void context_node::end_orphans(context_node* chain) noexcept {
             c->cancel(why);
         }
         unsigned links = 0;
+        callback_state* left = nullptr; // by somebody who has flagged it, and not come back for them yet
         {
             base::mutex_lock l(c->m_);
             c->next_ = nullptr;
             chain = c->detach_children(chain, links);
+            left = callback_state::take(c->listeners_);
         }
+        if (left) left->launch_counted();
         for (; links > 0; --links)
             c->release();
         c->orphaned();
@@ -188,7 +191,7 @@ bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexc
             if (!c->shield_) visit(*c);
         for (listener* r = node.listeners_.first(); r; r = r->next())
             if (r->relay_to()) visit(*r->relay_to());
-        if (callback_state* chain = node.listeners_.take_callbacks()) {
+        if (callback_state* chain = callback_state::take(node.listeners_)) {
             chain->queue_next = fired;
             fired = chain;
         }
@@ -201,7 +204,7 @@ bool context_node::cancel(const base::cause_ptr& why, held_nodes& visited) noexc
     while (fired) {
         callback_state* chain = fired;
         fired = static_cast<callback_state*>(chain->queue_next);
-        callback_state::fire(chain);
+        chain->launch_counted();
     }
     return true;
 }

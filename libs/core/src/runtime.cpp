@@ -203,12 +203,9 @@ close_report runtime::close(close_options o) {
     do {
         idle = wait(gone_by);
         sched_->root().end_contexts();
-        // Whoever cancels a context at this moment may have flagged it, and not launched its callbacks yet.
-        constexpr int patience = 200;
-        for (int look = 0; look < patience && sched_->callbacks() > 0 && sched_->root_tasks() == 0; ++look)
-            std::this_thread::yield();
         retired = detail::runtime_pin::retire(*sched_);
     } while (idle && !retired); // a callback came in between
+    if (!retired) detail::runtime_pin::shut(*sched_);
     idle = retired && wait(gone_by); // whoever counted down last has let go
     if (!idle && report.abandoned.empty()) name_the_rest();
     // A worker that is inside an abandoned function will not come; the others leave at once.

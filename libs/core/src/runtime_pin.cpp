@@ -61,12 +61,16 @@ bool runtime_pin::retire(scheduler& s) noexcept {
     for (;; t.unpinned.wait(t.m)) {
         const auto e = t.find({&s, s.epoch()}); // anew: the table may have moved
         if (e == t.runtimes.end()) return true;
-        e->open = false;
-        if (s.root_tasks() > 0) return false;
         if (e->pins > 0) continue;
+        if (s.root_tasks() > 0) return false;
         t.runtimes.erase(e);
         return true;
     }
+}
+void runtime_pin::shut(scheduler& s) noexcept {
+    table& t = all();
+    base::mutex_lock l(t.m);
+    t.find({&s, s.epoch()})->open = false;
 }
 void runtime_pin::strike(scheduler& s) noexcept {
     table& t = all();

@@ -1,8 +1,10 @@
 // A registered callback: on a context (after_func) or on a task's end (on_done). It never runs on the stack of whoever
 // cancels or ends its source, but as a strand of its own, on a worker.
 //
-// OWNER  listed: its source -> fired: the run queue, one callback of a source after the other, in the order of registration.
-// From then on it counts as a task of the runtime, which does not close before it has ended.
+// OWNER  listed: its source -> taken: whoever ends or cancels the source -> queued: the run queue, one callback of a source
+// after the other, in the order of registration.
+// A chain that was taken counts as a task of the runtime, which does not close before it has ended. It is counted under the
+// lock of the list: close() finds a callback listed, and takes it, or counted (tests/model/close_model_test.cpp).
 // References: one of the handle, one of the source or the queue, one of its context node (which is embedded).
 #pragma once
 #include <tenure/core/detail/call_once.hpp>
@@ -22,8 +24,10 @@ public:
     void registered(scheduler& home, std::uint32_t epoch) noexcept;
     /// Queues the first of a chain; each queues its `chained`. The caller counts as a task of the runtime meanwhile.
     void launch() noexcept;
-    /// The same from anywhere, holding no node's lock. A chain whose runtime has gone past its close() is left alone.
-    static void fire(callback_state* chain) noexcept;
+    /// Takes the callbacks out of a list, under its lock; the chain counts as a task of the runtime from here on.
+    static callback_state* take(listener_list& from) noexcept;
+    /// Queues the first of a chain that take() returned. Hold no node's lock.
+    void launch_counted() noexcept;
 
     /// True iff the call was prevented. Does not wait. The callable is gone then.
     bool stop() noexcept;

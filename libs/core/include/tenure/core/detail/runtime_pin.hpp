@@ -3,10 +3,10 @@
 // INVARIANTS
 //  1. A runtime leaves the table only while nobody pins it and it has no task, all seen under the table's lock: what is
 //     pinned is not destroyed. A pin is short and runs no user code.
-//  2. retire() ends `open`: what was launched by whoever pinned an open runtime is waited for by close(), later ones launch
-//     nothing on it.
-//  3. A runtime that had to abandon something stays in the table, not open: it is never freed, and its timers can still be
-//     taken out.
+//  2. What was launched by whoever pinned an open runtime is seen by retire(), which waits for the pin: close() waits for
+//     what was launched.
+//  3. A runtime that had to abandon something stays in the table, shut: it is never freed, and its timers can still be taken
+//     out.
 // The table's lock is a leaf: nothing is locked under it.
 #pragma once
 #include <cstdint>
@@ -36,9 +36,10 @@ public:
 
     /// A new runtime; returns its epoch.
     static std::uint32_t enlist(scheduler& s);
-    /// Not open any more. True: no task and no pin is left, and it can be destroyed. False: it has tasks, and can be asked
-    /// again.
+    /// True: no task and no pin is left, none can come, and it can be destroyed. False: it has tasks; ask again.
     static bool retire(scheduler& s) noexcept;
+    /// Not open any more: it could not be retired.
+    static void shut(scheduler& s) noexcept;
     /// The destructor's: for a runtime that never closed.
     static void strike(scheduler& s) noexcept;
 

@@ -16,7 +16,7 @@ namespace tenure::inline v0::core::detail {
 template <template <class> class Atomic, class Mutex, class Lock, class Condition>
 class basic_task_count {
 public:
-    /// For those who are counted themselves, so that the count is not 0.
+    /// For those who are counted themselves, so that the count is not 0; or whom the closer waits for in another way.
     void up() noexcept { n_.fetch_add(1, std::memory_order_relaxed); }
     /// False after close(): nothing was counted.
     bool try_up() noexcept {
