@@ -17,23 +17,21 @@ namespace tenure::inline v0::core::detail {
 
 #if defined(TENURE_BYPASS_POOL)
 
-void* take_block(std::size_t bytes) { return ::operator new(bytes); }
-void release_block(void* block, std::size_t bytes) noexcept { ::operator delete(block, bytes); }
+void* take_block_of(std::size_t, std::size_t bytes) { return ::operator new(bytes); }
+void release_block_of(void* block, std::size_t, std::size_t) noexcept { ::operator delete(block); }
 
 #else
 
 namespace {
 
-constexpr std::size_t granule = 64; // bytes: a cache line, so that tasks of two workers never share one
-constexpr std::size_t classes = 32; // up to 2 KiB
-constexpr unsigned batch = 64;      // blocks
+constexpr std::size_t granule = block_granule, classes = block_classes;
+constexpr unsigned batch = 64; // blocks
 
 struct free_block {
     free_block* next;
     free_block* next_batch; // of the first block of a batch in the depot
 };
 
-constexpr std::size_t class_of(std::size_t bytes) noexcept { return (bytes - 1) / granule; }
 constexpr std::size_t size_of(std::size_t index) noexcept { return (index + 1) * granule; }
 
 /// Lists of `batch` blocks each, by class. Never destroyed: blocks are released until the last thread has ended.
@@ -82,26 +80,29 @@ void free_list(free_block* first) noexcept {
 struct thread_lists {
     struct list {
         free_block* first;
-        free_block* spare; // a whole batch, or null
-        unsigned count;    // in `first`
+        unsigned room; // for so many blocks more in `first`; 0 while the lists are not open
     };
     std::array<list, classes> of;
-    bool open; // between the first slow path of the thread and its end
+    std::array<free_block*, classes> spare; // a whole batch, or null
+    bool open;                              // between the first slow path of the thread and its end
 };
 // Without constructor and destructor, so that reaching it costs no check; flush_at_end gives the blocks back.
 constinit thread_local thread_lists own{};
 
 struct flush_at_end {
-    flush_at_end() noexcept { own.open = true; }
+    flush_at_end() noexcept {
+        own.open = true;
+        for (thread_lists::list& mine : own.of)
+            mine.room = batch;
+    }
     flush_at_end(const flush_at_end&) = delete;
     flush_at_end& operator=(const flush_at_end&) = delete;
     ~flush_at_end() {
         own.open = false; // what the thread's other destructors release goes to the heap
         for (std::size_t i = 0; i < classes; ++i) {
-            thread_lists::list& mine = own.of[i];
-            free_list(mine.first);
-            if (mine.spare && !the_depot().put(i, mine.spare)) free_list(mine.spare);
-            mine = {};
+            free_list(std::exchange(own.of[i], {}).first);
+            free_block* const spare = std::exchange(own.spare[i], nullptr);
+            if (spare && !the_depot().put(i, spare)) free_list(spare);
         }
     }
 };
@@ -115,12 +116,10 @@ bool open_lists() noexcept {
 
 [[gnu::noinline]] void* take_slowly(std::size_t index) {
     if (!own.open && !open_lists()) return ::operator new(size_of(index));
-    thread_lists::list& mine = own.of[index];
-    free_block* got = std::exchange(mine.spare, nullptr);
+    free_block* got = std::exchange(own.spare[index], nullptr);
     if (!got) got = the_depot().take(index);
     if (!got) return ::operator new(size_of(index));
-    mine.first = got->next;
-    mine.count = batch - 1;
+    own.of[index] = {got->next, 1};
     return got;
 }
 [[gnu::noinline]] void release_slowly(free_block* b, std::size_t index) noexcept {
@@ -129,43 +128,35 @@ bool open_lists() noexcept {
         return;
     }
     thread_lists::list& mine = own.of[index];
-    if (mine.count == batch) { // this list is a batch: keep it as the spare, the old spare goes
-        if (mine.spare && !the_depot().put(index, mine.spare)) free_list(mine.spare);
-        mine.spare = std::exchange(mine.first, nullptr);
-        mine.count = 0;
+    if (mine.room == 0) { // this list is a batch: keep it as the spare, the old spare goes
+        free_block* const old = std::exchange(own.spare[index], std::exchange(mine.first, nullptr));
+        if (old && !the_depot().put(index, old)) free_list(old);
+        mine.room = batch;
     }
     b->next = mine.first;
     mine.first = b;
-    ++mine.count;
+    --mine.room;
 }
 
 } // namespace
 
-void* take_block(std::size_t bytes) {
-    const std::size_t index = class_of(bytes);
-    if (index >= classes) return ::operator new(bytes);
+void* take_block_of(std::size_t index, std::size_t) {
     thread_lists::list& mine = own.of[index];
     free_block* const got = mine.first;
-    if (!got) return take_slowly(index);
+    if (!got) [[unlikely]]
+        return take_slowly(index);
     mine.first = got->next;
-    --mine.count;
+    ++mine.room;
     return got;
 }
-void release_block(void* block, std::size_t bytes) noexcept {
-    const std::size_t index = class_of(bytes);
-    if (index >= classes) {
-        ::operator delete(block);
-        return;
-    }
+void release_block_of(void* block, std::size_t index, std::size_t) noexcept {
     auto* const b = static_cast<free_block*>(block);
     thread_lists::list& mine = own.of[index];
-    if (!own.open || mine.count == batch) {
-        release_slowly(b, index);
-        return;
-    }
+    if (mine.room == 0) [[unlikely]]
+        return release_slowly(b, index);
     b->next = mine.first;
     mine.first = b;
-    ++mine.count;
+    --mine.room;
 }
 
 #endif

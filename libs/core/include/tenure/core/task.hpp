@@ -45,15 +45,9 @@ namespace detail {
 
 template <class T>
 task<T> promise<T>::get_return_object() noexcept {
-    const auto h = std::coroutine_handle<promise>::from_promise(*this);
-    handle = h;
-    return task<T>(h);
+    return task<T>(made_by(*this));
 }
-inline task<void> promise<void>::get_return_object() noexcept {
-    const auto h = std::coroutine_handle<promise>::from_promise(*this);
-    handle = h;
-    return task<void>(h);
-}
+inline task<void> promise<void>::get_return_object() noexcept { return task<void>(made_by(*this)); }
 
 template <class T>
 struct task_traits {

@@ -7,6 +7,7 @@
 #include <tenure/core/detail/block_pool.hpp>
 #include <tenure/core/detail/strand.hpp>
 
+#include <cassert>
 #include <coroutine>
 #include <exception>
 #include <memory>
@@ -50,13 +51,14 @@ public:
 };
 
 struct frame {
-    std::coroutine_handle<> handle;
     link* up = nullptr;
     strand* owner = nullptr;
     result_base* out = nullptr;
-    frame* caller = nullptr;          // the frame that waits for this one; null: the strand's first
-    base::spawn_site at{};            // of its last co_await: one pointer to a constant
-    bool interrupted = false;         // `cancelled` left its body: it ends as unwound
+    frame* caller = nullptr; // the frame that waits for this one; null: the strand's first
+    base::spawn_site at{};   // of its last co_await: one pointer to a constant
+    // What its strand does when it has ended; unwind: `cancelled` left its body. Not zero, or else the compiler clears it in
+    // one store with what is before it, across a cache line, and the load at the end waits until that has left the core.
+    step at_end = step::ended;
     std::unique_ptr<deferred> defers; // last registered first
 };
 
@@ -96,12 +98,14 @@ public:
         if (A::is_checkpoint && s.cancelled()) return false;
         return --s.budget > 0 && op_.ready();
     }
-    void await_suspend(std::coroutine_handle<>) {
-        strand& s = *frame_.owner;
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> h) {
+        frame& f = h.promise(); // frame_, but needs no load
+        strand& s = *f.owner;
         if (A::is_checkpoint && s.cancelled())
             s.next = step::unwind;
         else
-            op_.start(s, frame_);
+            op_.start(s, f);
     }
     decltype(auto) await_resume() { return op_.result(); }
 
@@ -118,19 +122,14 @@ public:
     static constexpr bool is_checkpoint = true;
     explicit call(task<T>&& t) noexcept : task_(std::move(t)) {}
     bool ready() const noexcept { return false; }
-    void start(strand& s, frame& f) {
-        caller_ = &f;
-        task_.enter(s, *this, result_);
-    }
+    void start(strand& s, frame&) { task_.enter(s, *this, result_); }
     T result() { return result_.take(); }
-    bool child_ended(strand& s, ending how) noexcept override {
-        s.leaf = caller_;
+    bool child_ended(strand& s, ending how) noexcept override { // the leaf is the caller already
         s.next = how == ending::returned ? step::resume : step::unwind;
         return true;
     }
 
 private:
-    frame* caller_ = nullptr;
     task<T> task_;
     detail::result<T> result_;
 };
@@ -139,7 +138,10 @@ class call_awaiter { // holds the call, since the awaited task is a temporary th
 public:
     call_awaiter(task<T>&& t, frame& f) noexcept : call_(std::move(t)), frame_(f) {}
     bool await_ready() { return awaiter().await_ready(); }
-    void await_suspend(std::coroutine_handle<> h) { awaiter().await_suspend(h); }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> h) {
+        awaiter().await_suspend(h);
+    }
     T await_resume() { return call_.result(); }
 
 private:
@@ -157,7 +159,10 @@ class owning_awaiter {
 public:
     owning_awaiter(Op op, frame& f) : op_(std::move(op)), frame_(f) {}
     bool await_ready() { return awaiter().await_ready(); }
-    void await_suspend(std::coroutine_handle<> h) { awaiter().await_suspend(h); }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> h) {
+        awaiter().await_suspend(h);
+    }
     decltype(auto) await_resume() { return op_.result(); }
 
 private:
@@ -180,13 +185,13 @@ struct promise_base : frame, pooled {
         template <class P>
         void await_suspend(std::coroutine_handle<P> h) const noexcept {
             frame& f = h.promise();
-            f.owner->next = f.interrupted ? step::unwind : step::ended;
+            f.owner->next = f.at_end;
         }
     };
     final_awaiter final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept {
         if (owner->cancelled() && is_cancelled_exception())
-            interrupted = true; // by checkpoint() in a plain function that the coroutine called
+            at_end = step::unwind; // by checkpoint() in a plain function that the coroutine called
         else
             out->error = std::current_exception();
     }
@@ -229,6 +234,19 @@ struct promise_base : frame, pooled {
         return {};
     }
 };
+
+/// Computed: to load it would be one more step from a strand to what it runs. The compilers place a promise by its alignment
+/// alone; made_by() sees to it that what it makes is found again.
+inline std::coroutine_handle<> handle_of(frame& f) noexcept {
+    return std::coroutine_handle<promise_base>::from_promise(static_cast<promise_base&>(f));
+}
+template <class P>
+std::coroutine_handle<P> made_by(P& promise) noexcept {
+    static_assert(alignof(P) == alignof(promise_base) && std::is_base_of_v<promise_base, P>);
+    const auto h = std::coroutine_handle<P>::from_promise(promise);
+    assert(h.address() == handle_of(promise).address());
+    return h;
+}
 
 template <class T>
 struct promise final : promise_base {
