@@ -80,25 +80,27 @@ void free_list(free_block* first) noexcept {
 struct thread_lists {
     struct list {
         free_block* first;
-        unsigned room; // for so many blocks more in `first`; 0 while the lists are not open
+        unsigned room; // for so many blocks more in `first`
     };
     std::array<list, classes> of;
     std::array<free_block*, classes> spare; // a whole batch, or null
-    bool open;                              // between the first slow path of the thread and its end
 };
-// Without constructor and destructor, so that reaching it costs no check; flush_at_end gives the blocks back.
-constinit thread_local thread_lists own{};
+thread_local constinit thread_lists own{}; // without constructor and destructor
+// Of this thread while its lists are open, else of all: those are empty and have no room. A word of its own, since a word
+// may be where it is reached without a call, also in a shared library.
+constinit thread_lists closed{};
+[[gnu::tls_model("initial-exec")]] thread_local constinit thread_lists* mine_or_closed = &closed;
 
 struct flush_at_end {
     flush_at_end() noexcept {
-        own.open = true;
-        for (thread_lists::list& mine : own.of)
-            mine.room = batch;
+        for (thread_lists::list& l : own.of)
+            l.room = batch;
+        mine_or_closed = &own;
     }
     flush_at_end(const flush_at_end&) = delete;
     flush_at_end& operator=(const flush_at_end&) = delete;
     ~flush_at_end() {
-        own.open = false; // what the thread's other destructors release goes to the heap
+        mine_or_closed = &closed; // what the thread's other destructors release goes to the heap
         for (std::size_t i = 0; i < classes; ++i) {
             free_list(std::exchange(own.of[i], {}).first);
             free_block* const spare = std::exchange(own.spare[i], nullptr);
@@ -106,16 +108,17 @@ struct flush_at_end {
         }
     }
 };
+/// False: the thread is ending.
 bool open_lists() noexcept {
-    static thread_local bool ended = false;
-    if (ended) return false;
-    ended = true; // opened once: after flush_at_end has run, never again
+    if (mine_or_closed != &closed) return true;
+    static thread_local bool opened = false;
+    if (std::exchange(opened, true)) return false; // once: after flush_at_end has run, never again
     static thread_local const flush_at_end at_end;
-    return own.open;
+    return true;
 }
 
 [[gnu::noinline]] void* take_slowly(std::size_t index) {
-    if (!own.open && !open_lists()) return ::operator new(size_of(index));
+    if (!open_lists()) return ::operator new(size_of(index));
     free_block* got = std::exchange(own.spare[index], nullptr);
     if (!got) got = the_depot().take(index);
     if (!got) return ::operator new(size_of(index));
@@ -123,7 +126,7 @@ bool open_lists() noexcept {
     return got;
 }
 [[gnu::noinline]] void release_slowly(free_block* b, std::size_t index) noexcept {
-    if (!own.open && !open_lists()) {
+    if (!open_lists()) {
         ::operator delete(b);
         return;
     }
@@ -141,7 +144,7 @@ bool open_lists() noexcept {
 } // namespace
 
 void* take_block_of(std::size_t index, std::size_t) {
-    thread_lists::list& mine = own.of[index];
+    thread_lists::list& mine = mine_or_closed->of[index];
     free_block* const got = mine.first;
     if (!got) [[unlikely]]
         return take_slowly(index);
@@ -151,7 +154,7 @@ void* take_block_of(std::size_t index, std::size_t) {
 }
 void release_block_of(void* block, std::size_t index, std::size_t) noexcept {
     auto* const b = static_cast<free_block*>(block);
-    thread_lists::list& mine = own.of[index];
+    thread_lists::list& mine = mine_or_closed->of[index];
     if (mine.room == 0) [[unlikely]]
         return release_slowly(b, index);
     b->next = mine.first;

@@ -4,8 +4,9 @@
 
 namespace tenure::inline v0::core::detail {
 namespace {
-thread_local strand* running = nullptr;
-}
+// Reached without a call also from position-independent code.
+[[gnu::tls_model("initial-exec")]] constinit thread_local strand* running = nullptr;
+} // namespace
 
 [[gnu::noinline]] strand* current_strand() noexcept { return running; }
 

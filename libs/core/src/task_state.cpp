@@ -32,9 +32,10 @@ task_object::task_object(scheduler& to, group_state* group, spawn_options&& opti
       own_(*this),
       group_(group),
       id_(to.next_id()),
-      name_(std::move(options.name)),
       site_(options.site),
       epoch_(to.epoch()) {
+    if (!options.name.empty())
+        name_ = std::move(options.name); // most have none, and to move that is a call, too
     sched = &to;
     context = &own_;
     if (const strand* by = current_strand()) values = by->values;

@@ -8,9 +8,9 @@ namespace tenure::inline v0::core::detail {
 
 bool timer_queue::add(timer& t) {
     base::mutex_lock l(m_);
-    heap_.push_back({t.at, ++armed_, &t});
-    t.index_ = heap_.size() - 1;
-    sift_up(t.index_);
+    const std::size_t last = heap_.size();
+    heap_.emplace_back(t.at, ++armed_, &t);
+    sift_up(last);
     return t.index_ == 0;
 }
 bool timer_queue::remove(timer& t) noexcept {
