@@ -1,5 +1,7 @@
 #pragma once
 
+#include "proc/shared_array.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <sys/types.h>
@@ -12,20 +14,20 @@ namespace tenure::inline v0::app {
 /// reaped it. Relaxed suffices: a pid is compared and nothing else is published by it.
 class warden_registry {
 public:
-    explicit warden_registry(unsigned slots);
-    warden_registry(const warden_registry&) = delete;
-    warden_registry& operator=(const warden_registry&) = delete;
-    ~warden_registry();
+    explicit warden_registry(unsigned slots) : pids_(slots) {}
 
     /// False: the memory could not be had.
-    bool valid() const noexcept { return pids_ != nullptr; }
-    unsigned slots() const noexcept { return slots_; }
-    void set(unsigned slot, pid_t pid) noexcept;
-    bool contains(pid_t pid) const noexcept;
+    bool valid() const noexcept { return pids_.valid(); }
+    unsigned slots() const noexcept { return static_cast<unsigned>(pids_.size()); }
+    void set(unsigned slot, pid_t pid) noexcept { pids_[slot].store(pid, std::memory_order_relaxed); }
+    bool contains(pid_t pid) const noexcept {
+        for (std::size_t slot = 0; slot < pids_.size(); ++slot)
+            if (pids_[slot].load(std::memory_order_relaxed) == pid) return true;
+        return false;
+    }
 
 private:
-    std::atomic<pid_t>* pids_ = nullptr;
-    unsigned slots_;
+    shared_array<std::atomic<pid_t>> pids_;
 };
 
 static_assert(std::atomic<pid_t>::is_always_lock_free);
