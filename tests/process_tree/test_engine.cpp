@@ -37,6 +37,7 @@ pipe_ends make_pipe() {
 test_engine::test_engine(unsigned slots, const run_cgroup* cgroup, warden_registry* registry)
     : wardens_(slots, registry, cgroup), slots_(slots) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    wardens_.open_queue();
 }
 
 bool test_engine::ready_to_run(unsigned index) {
@@ -59,12 +60,22 @@ bool test_engine::run(unsigned index, std::vector<std::string> argv, const item_
         streams.err.reset(fcntl(witness, F_DUPFD_CLOEXEC, 3));
     }
     run_request request;
-    request.id = ++next_id_;
+    request.id = wardens_.fresh_id();
     request.argv = argv;
     request.timeout = limits.timeout;
     request.grace = limits.grace;
     request.isolate = limits.isolate;
     return wardens_[index].run(request, std::move(streams)) == 0;
+}
+
+std::uint64_t test_engine::offer(std::vector<std::string> argv) {
+    run_streams streams;
+    streams.out.reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    streams.err.reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    run_request request;
+    request.argv = argv;
+    request.grace = 1s;
+    return wardens_.offer(request, streams) ? request.id : 0;
 }
 
 bool test_engine::run_on_terminal(unsigned index, std::vector<std::string> argv, int terminal) {
@@ -74,7 +85,7 @@ bool test_engine::run_on_terminal(unsigned index, std::vector<std::string> argv,
         stream->reset(fcntl(terminal, F_DUPFD_CLOEXEC, 3));
     streams.tty = true;
     run_request request;
-    request.id = ++next_id_;
+    request.id = wardens_.fresh_id();
     request.argv = argv;
     request.grace = 1s;
     return wardens_[index].run(request, std::move(streams)) == 0;
@@ -105,10 +116,12 @@ void test_engine::serve(unsigned index, short socket, bool died) {
         report got;
         switch (link.receive(got)) {
         case warden_link::received::got:
-            if (got.kind == report_kind::ended)
+            if (got.kind == report_kind::ended) {
                 slot.ended = got;
-            else
+                slot.all.push_back(got);
+            } else {
                 slot.stops.push_back(got);
+            }
             return; // a warden that has died too is seen in the next round
         case warden_link::received::broken: died = true; break;
         case warden_link::received::nothing: break;

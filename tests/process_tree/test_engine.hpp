@@ -25,6 +25,8 @@ struct item_limits {
 /// What a test sees of the item of one slot.
 struct test_slot {
     std::optional<report> ended;
+    std::vector<report>
+        all; ///< since the last run(): of the item, and of offered ones that the warden went on with
     std::vector<report> stops;
     bool warden_died = false; ///< under the item
     std::string out;          ///< standard output so far
@@ -51,6 +53,9 @@ public:
     /// With the terminal as its three streams.
     bool run_on_terminal(unsigned index, std::vector<std::string> argv, int terminal);
 
+    /// Offers an item to the wardens, without output. Returns: its id, or 0 when it was refused.
+    std::uint64_t offer(std::vector<std::string> argv);
+
     /// Called when `fd` is readable.
     void watch(int fd, std::function<void()> readable) { watched_.push_back({fd, std::move(readable)}); }
 
@@ -74,7 +79,6 @@ private:
     warden_set wardens_;
     std::vector<test_slot> slots_;
     std::vector<watched> watched_;
-    std::uint64_t next_id_ = 0;
 };
 
 std::string zoo();

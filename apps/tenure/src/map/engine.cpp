@@ -8,6 +8,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <system_error>
@@ -32,14 +33,18 @@ std::size_t open_descriptors() {
 // what is open for a moment while one of them starts.
 constexpr std::size_t slot_descriptors = 7;
 constexpr std::size_t start_descriptors = 4;
+// What an offered item holds; and the queue that it lies in.
+constexpr std::size_t offer_descriptors = 2;
+constexpr std::size_t queue_descriptors = 2;
+// Enough for the wardens to find one while the engine waits for a processor; more would only be held for longer.
+constexpr std::size_t most_offers = 16;
 
-// How many of `jobs` slots there are descriptors for, at least one.
-unsigned slots_with_descriptors(unsigned jobs) {
+// How many more descriptors this process may open.
+std::size_t free_descriptors() {
     rlimit files{};
-    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return jobs;
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return std::numeric_limits<std::size_t>::max();
     const std::size_t taken = open_descriptors() + start_descriptors;
-    const std::size_t room = files.rlim_cur > taken ? (files.rlim_cur - taken) / slot_descriptors : 0;
-    return static_cast<unsigned>(std::clamp<std::size_t>(room, 1, jobs));
+    return files.rlim_cur > taken ? files.rlim_cur - taken : 0;
 }
 
 } // namespace
@@ -91,7 +96,13 @@ int engine::run() {
 }
 
 task<> engine::run_all() {
-    room_ = most_room_ = slots_with_descriptors(options_.jobs);
+    const std::size_t descriptors = free_descriptors();
+    room_ = most_room_ =
+        static_cast<unsigned>(std::clamp<std::size_t>(descriptors / slot_descriptors, 1, options_.jobs));
+    // With --fail-fast nothing starts before we have seen that what ended has not failed; with --tty the terminal is lent.
+    const std::size_t taken = slots_.size() * slot_descriptors + queue_descriptors;
+    if (!options_.fail_fast && !options_.tty && descriptors > taken && wardens_.open_queue())
+        most_offers_ = std::min({most_offers, slots_.size(), (descriptors - taken) / offer_descriptors});
     if (most_room_ < options_.jobs)
         say(thousands(most_room_) + " at a time, not " + thousands(options_.jobs) +
             ": the limit on open files (ulimit -n) allows no more");
@@ -206,8 +217,9 @@ void engine::stop(run_ending why) {
         return;
     }
     ending_ = why;
+    take_back_all();
     for (const auto& s : slots_)
-        if (warden_link& link = wardens_[s.number]; link.busy()) link.end(link.item());
+        if (warden_link& link = wardens_[s.number]; link.busy()) link.end(0);
     if (slots_group_) slots_group_->cancel("the run was stopped");
 }
 
@@ -216,12 +228,13 @@ void engine::kill_everything() {
     ending_ = run_ending::interrupted;
     hurried_ = true;
     for (const auto& s : slots_)
-        if (warden_link& link = wardens_[s.number]; link.busy()) link.kill(link.item());
+        if (warden_link& link = wardens_[s.number]; link.busy()) link.kill(0);
     releaser_->cancel("interrupted twice");
 }
 
 void engine::suspend() {
     erase_progress();
+    take_back_all(); // nothing must start while all stands still
     wardens_.stop_all();
     stop_self();
     wardens_.cont_all();

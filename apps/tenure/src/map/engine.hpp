@@ -16,6 +16,7 @@
 #include <tenure/io/descriptor.hpp>
 #include <tenure/tenure.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ namespace tenure::inline v0::app {
 ///
 /// Everything here runs on one thread, as coroutines of one group, so there are no locks:
 ///   slots      next item -> attempts -> record             end: no item left, or stopped
+///              While all are busy, they offer the next items to the wardens, who start them by themselves.
 ///   feeder     standard input or file -> item source       ends: end of input, or cancelled
 ///   releaser   ended items -> stdout and stderr, in order  ends: the slots have ended and all is written
 ///   watchers   signals, deadline, guard, progress          end: cancelled
@@ -45,12 +47,21 @@ public:
     int run();
 
 private:
+    struct output_pipes {
+        std::optional<io::descriptor> out, err; // both, or none when the item has the terminal
+    };
+    /// An item that a warden may start by itself; in the end it has, or the item is taken back.
+    struct early_item {
+        item what;
+        output_pipes pipes;
+    };
     struct slot {
         unsigned number = 0;
         std::optional<io::descriptor> ready; // a copy of the link's socket, for the driver to watch
         bool busy = false;
         std::string text; // beginning of the item that runs here, for the progress line
         std::chrono::steady_clock::time_point since{};
+        std::optional<early_item> begun; // its warden has gone on with it: it runs, or has ended already
     };
     struct ended_item {
         item_result result;
@@ -65,7 +76,6 @@ private:
         int shortage = 0;
         std::string problem;
     };
-    struct output_pipes;
 
     task<> run_all();
     task<> run_slots();
@@ -73,15 +83,24 @@ private:
     // engine_slots.cpp
     task<> work(slot& s);
     task<std::optional<item>> next_item();
-    task<> run_item(slot& s, item what);
-    task<attempt> try_once(slot& s, const item& what, item_output& output);
-    task<attended> attend(slot& s, std::uint64_t seq, const std::vector<std::string>& argv,
-                          item_output& output);
+    task<> run_item(slot& s, item what, std::optional<output_pipes> begun);
+    task<> run_begun(slot& s);
+    task<attempt> try_once(slot& s, const item& what, item_output& output,
+                           std::optional<output_pipes>& begun);
+    task<attended> attend(slot& s, const std::vector<std::string>& argv, item_output& output,
+                          std::optional<output_pipes>& begun);
     task<> drain(item_output& output, stream which, const io::descriptor& pipe);
     task<std::optional<report>> converse(slot& s);
     task<> bury(slot& s, std::chrono::nanoseconds patience);
     int ready_warden(slot& s);
     int make_streams(run_streams& given, output_pipes& kept);
+    run_request request(const std::vector<std::string>& argv) const;
+    std::optional<item> ready_item();
+    void offer_items();
+    bool offer(item& what);
+    bool take_back_first();
+    void take_back_all();
+    void take_back_after(const slot& dead);
     void judge(const report& r, item_result& result) const;
     void record(item_result result, const item& what, std::unique_ptr<item_output> output);
     bool make_room(int shortage);
@@ -143,7 +162,10 @@ private:
     bool hurried_ = false;      // interrupted twice
     bool open_line_ = false;    // the terminal's cursor stands behind an unfinished line of an item
     bool slots_done_ = false;
-    std::optional<item> held_; // taken from the source, not yet started
+    std::optional<item> held_;                    // taken from the source, not yet started
+    std::map<std::uint64_t, early_item> offered_; // by the id of the request: in the order of the items
+    std::map<std::uint64_t, item> returned_; // offered and taken back; they go before what is in the source
+    std::size_t most_offers_ = 0;
     std::uint64_t started_ = 0;
     std::uint64_t ended_ = 0;
     std::uint64_t unwritten_ = 0; // items whose output is being written, or never was

@@ -57,10 +57,6 @@ std::string start_failure(const report& r, const std::string& program) {
 
 } // namespace
 
-struct engine::output_pipes {
-    std::optional<io::descriptor> out, err; // both, or none when the item has the terminal
-};
-
 task<> engine::run_slots() {
     co_await with_group([this](group g) -> task<> {
         slots_group_ = g;
@@ -75,7 +71,9 @@ task<> engine::work(slot& s) {
     for (;;) {
         auto what = co_await next_item();
         if (!what) co_return;
-        co_await run_item(s, std::move(*what));
+        co_await run_item(s, std::move(*what), std::nullopt);
+        while (s.begun)
+            if (const auto error = (co_await as_outcome(run_begun(s))).error()) std::rethrow_exception(error);
         if (room_ < slots_.size()) co_await yield(); // those that wait for room go first
     }
 }
@@ -84,10 +82,10 @@ task<> engine::work(slot& s) {
 task<std::optional<item>> engine::next_item() {
     for (;;) {
         if (stopping()) co_return std::nullopt;
-        if (!held_) held_ = source_.next();
+        // What is offered comes before what is in the source.
+        if (returned_.empty()) (void)take_back_first();
+        if (auto ready = ready_item()) co_return ready;
         if (held_) {
-            if (releases_.size() < backlog_limit() + 1024 && releases_.may_start(held_->seq))
-                co_return std::exchange(held_, std::nullopt);
             moved_.reset();
             co_await moved_.wait();
         } else if (source_.exhausted()) {
@@ -100,27 +98,42 @@ task<std::optional<item>> engine::next_item() {
     }
 }
 
-task<> engine::run_item(slot& s, item what) {
+std::optional<item> engine::ready_item() {
+    if (!returned_.empty()) return std::move(returned_.extract(returned_.begin()).mapped());
+    if (!held_) held_ = source_.next();
+    if (!held_ || releases_.size() >= backlog_limit() + 1024 || !releases_.may_start(held_->seq))
+        return std::nullopt;
+    return std::exchange(held_, std::nullopt);
+}
+
+// Awaited with as_outcome: what has begun is seen to its end by a slot that was cancelled, too.
+task<> engine::run_begun(slot& s) {
+    early_item next = std::move(*std::exchange(s.begun, std::nullopt));
+    return run_item(s, std::move(next.what), std::move(next.pipes));
+}
+
+task<> engine::run_item(slot& s, item what, std::optional<output_pipes> begun) {
     ++started_;
-    s.busy = true;
-    s.text = what.text.substr(0, 200);
-    s.since = std::chrono::steady_clock::now();
+    const auto since = std::chrono::steady_clock::now();
     auto output = std::make_unique<item_output>(spill_);
     std::optional<std::chrono::system_clock::time_point> first_start;
     unsigned attempts = 0;
     bool announced = false;
     attempt last;
     for (;;) {
+        s.busy = true;
+        s.text = what.text.substr(0, 200);
+        s.since = since;
         if (options_.json && !std::exchange(announced, true))
             emit(events::start(what.seq, attempts + 1, std::chrono::system_clock::now(), what.text));
-        for (; inside_ >= room_ && !stopping(); s.busy = true) {
+        for (; !begun && inside_ >= room_ && !stopping(); s.busy = true) {
             s.busy = false;
             room_free_.reset();
             (void)co_await as_outcome(room_free_.wait());
         }
         ++inside_;
         last = co_await shield(unbounded, &engine::try_once, this, std::ref(s), std::cref(what),
-                               std::ref(*output));
+                               std::ref(*output), std::ref(begun));
         --inside_;
         room_free_.set();
         if (!first_start) first_start = last.result.started;
@@ -140,6 +153,8 @@ task<> engine::run_item(slot& s, item what) {
         if (!failed || attempts > options_.retries || stopping()) break;
         const auto delay = retry_delay(what.seq, attempts);
         if (options_.json) emit(events::retry(what.seq, attempts, why_failed(last.result), delay));
+        while (s.begun) // it succeeded for its warden, but we have lost its output
+            if (const auto error = (co_await as_outcome(run_begun(s))).error()) std::rethrow_exception(error);
         (void)co_await as_outcome(sleep_for(delay));
         if (stopping()) break; // the failure stands, with what it wrote
         output->discard();
@@ -151,12 +166,13 @@ task<> engine::run_item(slot& s, item what) {
     record(std::move(last.result), what, std::move(output));
 }
 
-task<engine::attempt> engine::try_once(slot& s, const item& what, item_output& output) {
+task<engine::attempt> engine::try_once(slot& s, const item& what, item_output& output,
+                                       std::optional<output_pipes>& begun) {
     attempt a;
     a.result.seq = what.seq;
     a.result.started = a.result.ended = std::chrono::system_clock::now();
     a.result.state = item_state::stopped;
-    if (stopping()) co_return a;
+    if (stopping() && !begun) co_return a;
     a.result.state = item_state::failed;
     const expansion expanded = command_.expand(what);
     if (const auto* e = std::get_if<expansion_error>(&expanded)) {
@@ -165,7 +181,7 @@ task<engine::attempt> engine::try_once(slot& s, const item& what, item_output& o
         co_return a;
     }
     const auto& argv = std::get<std::vector<std::string>>(expanded);
-    const attended end = co_await attend(s, what.seq, argv, output);
+    const attended end = co_await attend(s, argv, output, begun);
     a.result.ended = std::chrono::system_clock::now();
     if (!end.got) {
         a.shortage = end.shortage;
@@ -180,6 +196,8 @@ task<engine::attempt> engine::try_once(slot& s, const item& what, item_output& o
     if (a.result.state == item_state::succeeded && !output.trouble().empty()) {
         a.result.state = item_state::failed;
         a.result.reason = output.trouble();
+        most_offers_ = 0; // the next attempt is to be the slot's next item
+        take_back_all();
     }
     co_return a;
 }
@@ -227,24 +245,30 @@ void engine::dismiss(slot& s) {
 }
 
 // Has the warden run it and drains its output; returns when the item and all its descendants are gone.
-task<engine::attended> engine::attend(slot& s, std::uint64_t seq, const std::vector<std::string>& argv,
-                                      item_output& output) {
+task<engine::attended> engine::attend(slot& s, const std::vector<std::string>& argv, item_output& output,
+                                      std::optional<output_pipes>& begun) {
     attended end;
-    run_streams given;
     output_pipes kept;
-    int error = ready_warden(s);
-    if (error == 0) error = make_streams(given, kept);
-    if (error != 0) {
-        end.shortage = is_shortage(error) ? error : 0;
-        end.problem = std::strerror(error);
-        co_return end;
+    if (begun) {
+        kept = std::move(*std::exchange(begun, std::nullopt));
+    } else {
+        run_streams given;
+        int error = ready_warden(s);
+        if (error == 0) error = make_streams(given, kept);
+        if (error != 0) {
+            end.shortage = is_shortage(error) ? error : 0;
+            end.problem = std::strerror(error);
+            co_return end;
+        }
+        run_request now = request(argv);
+        now.id = wardens_.fresh_id();
+        if (const int refused = wardens_[s.number].run(now, std::move(given)); refused != 0) {
+            end.problem = refused == E2BIG ? "longer than the system allows for a command"
+                                           : "a NUL byte in a word of the command";
+            co_return end;
+        }
     }
-    const run_request request{seq, argv, options_.timeout, options_.grace, options_.isolate};
-    if (const int refused = wardens_[s.number].run(request, std::move(given)); refused != 0) {
-        end.problem = refused == E2BIG ? "longer than the system allows for a command"
-                                       : "a NUL byte in a word of the command";
-        co_return end;
-    }
+    offer_items();
     co_await with_group([&](group g) -> task<> {
         std::optional<future<void>> out, err;
         if (kept.out)
@@ -271,6 +295,59 @@ task<engine::attended> engine::attend(slot& s, std::uint64_t seq, const std::vec
     co_return end;
 }
 
+run_request engine::request(const std::vector<std::string>& argv) const {
+    return {0, argv, options_.timeout, options_.grace, options_.isolate};
+}
+
+// A warden that finds the next item offered starts it at once, and the engine is not in the way. While a slot is idle
+// nothing is offered: it would take the item itself.
+void engine::offer_items() {
+    while (offered_.size() < most_offers_ && inside_ == slots_.size() && !stopping()) {
+        std::optional<item> next = ready_item();
+        if (!next) return;
+        if (offer(*next)) continue;
+        returned_.emplace(next->seq, std::move(*next));
+        return;
+    }
+}
+
+bool engine::offer(item& what) {
+    const expansion expanded = command_.expand(what);
+    const auto* argv = std::get_if<std::vector<std::string>>(&expanded);
+    if (argv == nullptr) return false;
+    early_item early;
+    run_streams given;
+    run_request next = request(*argv);
+    if (make_streams(given, early.pipes) != 0 || !wardens_.offer(next, given)) return false;
+    early.what = std::move(what);
+    offered_.emplace(next.id, std::move(early));
+    return true;
+}
+
+// Returns: false when a warden has it: we shall be told.
+bool engine::take_back_first() {
+    for (auto& [id, early] : offered_) {
+        if (!wardens_.take_back(id)) continue;
+        returned_.emplace(early.what.seq, std::move(early.what));
+        offered_.erase(id);
+        return true;
+    }
+    return false;
+}
+
+void engine::take_back_all() {
+    while (take_back_first()) {}
+}
+
+// The slot's warden has died. What it had taken without telling was not started.
+void engine::take_back_after(const slot& dead) {
+    std::erase_if(offered_, [&](auto& entry) {
+        if (!wardens_.take_back_after(entry.first, dead.number)) return false;
+        returned_.emplace(entry.second.what.seq, std::move(entry.second.what));
+        return true;
+    });
+}
+
 task<> engine::drain(item_output& output, stream which, const io::descriptor& pipe) {
     co_await sleep_for(first_look);
     for (;;) {
@@ -290,8 +367,8 @@ task<> engine::drain(item_output& output, stream which, const io::descriptor& pi
 task<std::optional<report>> engine::converse(slot& s) {
     warden_link& link = wardens_[s.number];
     for (;;) {
-        if (link.wants_write() && link.flush() == warden_link::io_state::broken) co_return std::nullopt;
-        if (link.wants_write()) {
+        // A warden that has died may have told things before: they are read first.
+        if (link.wants_write() && link.flush() == warden_link::io_state::would_block) {
             // Only a request larger than the socket's buffer gets here. END waits behind it, and so must we.
             (void)s.ready->try_write_io([](int) { return errno = EAGAIN, -1; });
             co_await s.ready->writable();
@@ -308,6 +385,10 @@ task<std::optional<report>> engine::converse(slot& s) {
         if (got == warden_link::received::nothing) {
             co_await s.ready->readable();
         } else if (r.kind == report_kind::ended) {
+            if (r.next == 0) co_return r;
+            auto next = offered_.extract(r.next);
+            if (!next) co_return std::nullopt; // what it runs is not ours
+            s.begun = std::move(next.mapped());
             co_return r;
         } else if (options_.tty) { // the job on the terminal has stopped: so do we, as one job
             stop_self();
@@ -319,8 +400,12 @@ task<std::optional<report>> engine::converse(slot& s) {
 // What a dead warden left behind is ended before its slot goes on.
 task<> engine::bury(slot& s, std::chrono::nanoseconds patience) {
     s.ready.reset();
-    while (!wardens_.bury(s.number, patience))
+    for (;;) {
+        const bool gone = wardens_.bury(s.number, patience);
+        if (!wardens_[s.number].alive()) take_back_after(s);
+        if (gone) co_return;
         co_await sleep_for(1ms);
+    }
 }
 
 // Returns: 0, or errno.
@@ -362,6 +447,10 @@ int engine::make_streams(run_streams& given, output_pipes& kept) {
 
 void engine::judge(const report& r, item_result& result) const {
     result.wall = std::chrono::nanoseconds(r.ended_ns - r.started_ns);
+    // The warden may have begun before we heard of it.
+    result.started =
+        std::chrono::system_clock::now() - std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                                               std::chrono::nanoseconds(monotonic_ns() - r.started_ns));
     result.cpu = std::chrono::nanoseconds(r.user_ns + r.system_ns);
     if (WIFEXITED(r.wait_status)) result.exit_code = WEXITSTATUS(r.wait_status);
     if (WIFSIGNALED(r.wait_status)) result.signal = WTERMSIG(r.wait_status);

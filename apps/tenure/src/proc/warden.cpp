@@ -61,7 +61,8 @@ public:
           engine_(std::move(engine)),
           engine_group_(getpgid(setup.engine)),
           null_(open("/dev/null", O_RDWR | O_CLOEXEC)),
-          reader_(setup.socket) {
+          reader_(setup.socket),
+          queue_(setup.queue) {
         enter_cgroup();
     }
 
@@ -95,7 +96,7 @@ private:
     void obey() {
         if (reader_.kind() == frame_kind::run) {
             if (state_ != state::idle || !decode_run(reader_.payload(), order_)) leave(why::misunderstood);
-            start();
+            start(reader_);
             return;
         }
         std::uint64_t id = 0;
@@ -120,11 +121,12 @@ private:
 
     // ---- starting
 
-    void start() {
+    /// `from`: has the streams of the order.
+    void start(frame_reader& from) {
         report_ = report{};
         report_.id = order_.id;
-        std::vector<io::unique_fd>& streams = reader_.descriptors();
-        if (reader_.take_lost()) return refuse({EMFILE, io::spawn_stage::streams});
+        std::vector<io::unique_fd>& streams = from.descriptors();
+        if (from.take_lost()) return refuse({EMFILE, io::spawn_stage::streams});
         if (streams.size() != (order_.has_input ? 3U : 2U)) leave(why::misunderstood);
 
         io::spawn_options options;
@@ -199,6 +201,7 @@ private:
         report_.stage = static_cast<std::uint32_t>(error.stage);
         control_.reset();
         reader_.descriptors().clear();
+        queue_.descriptors().clear();
         send_report();
     }
 
@@ -430,11 +433,32 @@ private:
         used_ = {};
     }
 
+    /// Goes on with an offered item, if there is one and it may.
     void send_report() {
         state_ = state::idle;
         item_ = -1;
+        if (setup_.queue >= 0 && report_.succeeded() && take_offer()) report_.next = order_.id;
         if (send(setup_.socket, &report_, sizeof report_, MSG_NOSIGNAL) != sizeof report_)
             leave(why::engine_gone);
+        if (report_.next != 0) start(queue_);
+    }
+
+    /// Returns: true when order_ is an item that was offered and is ours now, with its streams in queue_.
+    bool take_offer() {
+        for (;;) {
+            switch (queue_.next(false)) {
+            case frame_reader::state::frame: break;
+            case frame_reader::state::none: return false;
+            case frame_reader::state::closed: leave(why::engine_gone);
+            case frame_reader::state::broken: leave(why::misunderstood);
+            }
+            if (queue_.kind() != frame_kind::run || !decode_run(queue_.payload(), order_))
+                leave(why::misunderstood);
+            // Without its streams it is still taken, to be refused: its request is out of the queue.
+            if ((*setup_.offers)[order_.id % setup_.offers->size()].take(order_.id, setup_.slot)) return true;
+            queue_.descriptors().clear(); // it was taken back
+            queue_.take_lost();
+        }
     }
 
     enum class why { asked, engine_gone, misunderstood };
@@ -505,6 +529,7 @@ private:
     std::optional<slot_cgroup> cgroup_;
     slot_cgroup::cpu used_; // by earlier items
     frame_reader reader_;
+    frame_reader queue_;
     remembered_executable executable_;
     reaper reaper_;
     std::uint64_t reaped_ = 0; // ever
@@ -544,7 +569,8 @@ void run_warden(const warden_setup& setup) {
     io::unique_fd engine(static_cast<int>(syscall(SYS_pidfd_open, setup.engine, 0)));
     // The pid meant the engine if it is still our parent now.
     if (!engine || getppid() != setup.engine) _exit(1);
-    close_all_but({setup.socket, engine.get(), setup.cgroup != nullptr ? setup.cgroup->directory() : -1});
+    close_all_but(
+        {setup.socket, setup.queue, engine.get(), setup.cgroup != nullptr ? setup.cgroup->directory() : -1});
     // A reader of the command's own output must not wait for us.
     const io::unique_fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
     for (int stream = 0; stream < 3; ++stream)

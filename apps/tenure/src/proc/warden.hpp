@@ -15,11 +15,12 @@
 //     grace over                           -> KILL
 //   KILL   cgroup.kill if there is a cgroup; SIGKILL to direct children and reaping until ECHILD.
 //     no child left, or kill_patience used up -> REPORT
-//   REPORT one `ended` report -> IDLE; or exit, when something is left that does not end (a new warden starts clean)
+//   REPORT the item has succeeded and one is offered: it is taken, one `ended` report tells so, then it is started -> RUN
+//          otherwise one `ended` report -> IDLE; or exit, when something is left that does not end (a new warden starts clean)
 //   any    kill -> KILL. quit, the engine's end (pidfd or socket), a protocol error -> KILL, exit.
 //   stop   everything below is stopped, the clocks of RUN and TERM stand. cont undoes it.
 //
-// Invariants: at most one item at a time. In IDLE nothing of an earlier item lives. SIGKILL goes only to unreaped
+// Invariants: at most one item at a time. An offered item is started after the report that tells of it, never before. In IDLE nothing of an earlier item lives. SIGKILL goes only to unreaped
 // direct children, or to a whole cgroup. All signals are blocked in the warden, so that a `pkill` that means
 // the command as a whole ends the engine in order and not the wardens under it.
 //
@@ -29,6 +30,8 @@
 #pragma once
 
 #include "proc/cgroup.hpp"
+#include "proc/item_offers.hpp"
+#include "proc/shared_array.hpp"
 #include "proc/warden_registry.hpp"
 
 #include <sys/types.h>
@@ -37,10 +40,13 @@ namespace tenure::inline v0::app {
 
 struct warden_setup {
     unsigned slot = 0;
-    int socket = -1;                     ///< the warden's end; every other inherited descriptor is closed
-    pid_t engine = -1;                   ///< must be the parent
-    warden_registry* registry = nullptr; ///< may be NULL
-    const run_cgroup* cgroup = nullptr;  ///< may be NULL
+    int socket =
+        -1; ///< the warden's end; it and the queue are kept, every other inherited descriptor is closed
+    int queue = -1; ///< of offers, shared by all wardens; -1: nothing is offered
+    const shared_array<item_offer>* offers = nullptr; ///< who has them
+    pid_t engine = -1;                                ///< must be the parent
+    warden_registry* registry = nullptr;              ///< may be NULL
+    const run_cgroup* cgroup = nullptr;               ///< may be NULL
 };
 
 /// Makes this process, just forked from the engine, a warden.

@@ -1,8 +1,6 @@
 #include "proc/warden_link.hpp"
 
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <sys/socket.h>
 
 namespace tenure::inline v0::app {
@@ -31,29 +29,12 @@ void warden_link::control(frame_kind kind, std::uint64_t id) {
 
 warden_link::io_state warden_link::flush() {
     while (wants_write()) {
-        msghdr message{};
-        iovec bytes{out_.data() + sent_, out_.size() - sent_};
-        message.msg_iov = &bytes;
-        message.msg_iovlen = 1;
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(3 * sizeof(int))> ancillary{};
         const bool attach = attach_at_ == sent_;
-        if (attach) {
-            const std::array<int, 3> fds{streams_.out.get(), streams_.err.get(), streams_.in.get()};
-            const std::size_t size = sizeof(int) * (streams_.in ? 3 : 2);
-            message.msg_control = ancillary.data();
-            message.msg_controllen = CMSG_SPACE(size);
-            cmsghdr* part = CMSG_FIRSTHDR(&message);
-            part->cmsg_level = SOL_SOCKET;
-            part->cmsg_type = SCM_RIGHTS;
-            part->cmsg_len = CMSG_LEN(size);
-            std::memcpy(CMSG_DATA(part), fds.data(), size);
-        } else if (attach_at_ != npos && attach_at_ > sent_) {
-            bytes.iov_len =
-                attach_at_ - sent_; // the descriptors travel with the byte that starts their frame
-        }
-        const ssize_t size = sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        // The descriptors travel with the byte that starts their frame.
+        const std::size_t end = attach_at_ != npos && attach_at_ > sent_ ? attach_at_ : out_.size();
+        const ssize_t size = send_with(socket_.get(), std::string_view(out_).substr(sent_, end - sent_),
+                                       attach ? &streams_ : nullptr);
         if (size < 0) {
-            if (errno == EINTR) continue;
             // ETOOMANYREFS: too many descriptors in flight, until wardens have taken theirs.
             if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
                 return io_state::would_block;
@@ -83,10 +64,13 @@ warden_link::received warden_link::receive(report& into) {
     }
     partial_bytes_ = 0;
     if (item_ == 0 || partial_.id != item_) return received::broken;
-    if (partial_.kind == report_kind::ended)
-        item_ = 0;
-    else if (partial_.kind != report_kind::stopped)
+    if (partial_.kind == report_kind::ended) {
+        const std::uint64_t next = partial_.next;
+        if (next != 0 && !(*offers_)[next % offers_->size()].settle(slot_)) return received::broken;
+        item_ = next;
+    } else if (partial_.kind != report_kind::stopped) {
         return received::broken;
+    }
     into = partial_;
     return received::got;
 }

@@ -8,10 +8,13 @@
 //   broken / pidfd readable -> the warden has died; if busy(), its item has failed with "its warden died".
 //                        warden_set::bury(slot) says how to go on.
 //
-// States: IDLE --run--> BUSY --receive(ended)--> IDLE; any --broken--> DEAD --warden_set::start--> IDLE.
-// Invariant: at most one item is with the warden; item() names it exactly while BUSY.
+// States: IDLE --run--> BUSY --receive(ended)--> IDLE, or BUSY with an offered item that the warden has taken;
+//         any --broken--> DEAD --warden_set::start--> IDLE.
+// Invariant: item() names, exactly while BUSY, the item that the warden runs as far as it has told.
 #pragma once
 
+#include "proc/item_offers.hpp"
+#include "proc/shared_array.hpp"
 #include "proc/warden_protocol.hpp"
 
 #include <tenure/io/unique_fd.hpp>
@@ -51,6 +54,7 @@ public:
     int run(const run_request& request, run_streams streams);
 
     /// The item `id` is ended: with SIGTERM and grace, or at once. Nothing happens if it is no longer here.
+    /// 0: whichever runs, be it one that the warden has taken and not told yet.
     void end(std::uint64_t id) { control(frame_kind::end, id); }
     void kill(std::uint64_t id) { control(frame_kind::kill, id); }
     void stop() { control(frame_kind::stop, 0); }
@@ -70,6 +74,8 @@ private:
     void control(frame_kind kind, std::uint64_t id);
     void reset();
 
+    unsigned slot_ = 0;
+    const shared_array<item_offer>* offers_ = nullptr;
     io::unique_fd socket_;
     io::unique_fd pidfd_;
     pid_t pid_ = -1;

@@ -53,6 +53,30 @@ int encode_run(std::string& out, const run_request& request, bool has_input, boo
     return 0;
 }
 
+ssize_t send_with(int socket, std::string_view bytes, const run_streams* streams) {
+    iovec all{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &all;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(max_descriptors * sizeof(int))> ancillary{};
+    if (streams != nullptr) {
+        const std::array<int, max_descriptors> fds{streams->out.get(), streams->err.get(), streams->in.get()};
+        const std::size_t size = sizeof(int) * (streams->in ? 3 : 2);
+        message.msg_control = ancillary.data();
+        message.msg_controllen = CMSG_SPACE(size);
+        cmsghdr* part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(size);
+        std::memcpy(CMSG_DATA(part), fds.data(), size);
+    }
+    ssize_t size = 0;
+    do {
+        size = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (size < 0 && errno == EINTR);
+    return size;
+}
+
 void encode_control(std::string& out, frame_kind kind, std::uint64_t id) {
     append(out, frame_header{kind, sizeof id});
     append(out, id);

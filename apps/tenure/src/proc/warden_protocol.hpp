@@ -6,6 +6,8 @@
 // an item that has already ended is ignored.
 // Warden to engine: `report` structs of fixed size, exactly one `ended` for each `run`, sent when the item and
 // all its descendants are gone; `stopped` may precede it.
+// All wardens together read the queue of offers (item_offers.hpp): `run` frames, each a message, for whichever warden
+// comes first. They look at it between two items only, so that an offer wakes nobody.
 // Both ends are the same program on the same machine, so numbers travel as they lie in memory. Lengths are
 // checked as if the peer were hostile: whatever does not fit exactly is a protocol error, never guessed at.
 #pragma once
@@ -21,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -43,6 +46,9 @@ struct frame_header {
 
 inline constexpr std::size_t max_run_bytes =
     8u << 20; ///< payload of `run`; the kernel takes 6 MiB of argv at most
+
+/// Of a whole frame that is offered: it is sent in one piece or not at all, and fits a reader's usual buffer.
+inline constexpr std::size_t max_offer_bytes = std::size_t{16} * 1024;
 
 /// What the engine asks for. argv is borrowed for the call that encodes it.
 struct run_request {
@@ -80,6 +86,7 @@ struct report {
     report_kind kind = report_kind::ended;
     ended_by by = ended_by::itself;
     std::uint64_t id = 0;
+    std::uint64_t next = 0; ///< the offered item that the warden has taken and starts now; 0: none
 
     std::int32_t spawn_errno = 0; ///< not 0: the item never ran, and nothing below is set
     std::uint32_t stage = 0;      ///< io::spawn_stage
@@ -97,6 +104,11 @@ struct report {
     std::int64_t max_rss_bytes = 0; ///< of the largest single process
     std::int64_t term_late_ns = -1; ///< from the deadline to SIGTERM; -1: no timeout
 
+    /// Only behind such an item a warden takes the next one that is offered. After any other the engine has to decide.
+    bool succeeded() const noexcept {
+        return spawn_errno == 0 && by == ended_by::itself && wait_status == 0 && unkillable == 0;
+    }
+
     io::spawn_error spawn_error() const noexcept {
         return {spawn_errno, static_cast<io::spawn_stage>(stage)};
     }
@@ -106,6 +118,10 @@ static_assert(std::is_trivially_copyable_v<report>);
 /// Appends a `run` frame.
 /// Returns: 0, E2BIG (more than max_run_bytes), or EINVAL (no argv, or a NUL byte in a word).
 int encode_run(std::string& out, const run_request& request, bool has_input, bool tty);
+
+/// Sends what the socket takes of `bytes`, with `streams` (if given) attached to the first one. Never blocks.
+/// Returns: as sendmsg.
+ssize_t send_with(int socket, std::string_view bytes, const run_streams* streams);
 
 /// Appends a control frame about item `id`; 0 means whichever runs.
 void encode_control(std::string& out, frame_kind kind, std::uint64_t id);
@@ -153,7 +169,7 @@ public:
     bool take_lost() noexcept { return std::exchange(lost_, false); }
 
 private:
-    static constexpr std::size_t usual_buffer = std::size_t{16} * 1024;
+    static constexpr std::size_t usual_buffer = max_offer_bytes;
 
     state complete();
     state receive(bool wait);

@@ -16,9 +16,22 @@
 namespace tenure::inline v0::app {
 
 warden_set::warden_set(unsigned slots, warden_registry* registry, const run_cgroup* cgroup)
-    : links_(slots), registry_(registry), cgroup_(cgroup) {}
+    : offers_(std::min<std::size_t>(slots, most_offers)),
+      links_(slots),
+      registry_(registry),
+      cgroup_(cgroup) {}
 
 warden_set::~warden_set() { end_now(); }
+
+bool warden_set::open_queue() {
+    if (!offers_.valid()) return false;
+    int pair[2] = {-1, -1};
+    // Messages: an offer is sent and read whole, or not at all.
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return false;
+    queue_in_.reset(pair[0]);
+    queue_out_.reset(pair[1]);
+    return true;
+}
 
 int warden_set::start(unsigned slot) {
     warden_link& link = links_[slot];
@@ -29,7 +42,7 @@ int warden_set::start(unsigned slot) {
     const pid_t engine = getpid();
     const pid_t pid = fork();
     if (pid < 0) return errno;
-    if (pid == 0) run_warden({slot, theirs.get(), engine, registry_, cgroup_});
+    if (pid == 0) run_warden({slot, theirs.get(), queue_out_.get(), &offers_, engine, registry_, cgroup_});
     io::unique_fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
     if (!pidfd) {
         const int error = errno;
@@ -40,9 +53,34 @@ int warden_set::start(unsigned slot) {
     }
     link.reset();
     link.pid_ = pid;
+    link.slot_ = slot;
+    link.offers_ = &offers_;
     link.socket_ = std::move(ours);
     link.pidfd_ = std::move(pidfd);
     return 0;
+}
+
+bool warden_set::offer(run_request& request, const run_streams& streams) {
+    if (!queue_in_) return false;
+    std::string frame;
+    for (std::size_t tried = 0; tried < offers_.size(); ++tried) {
+        request.id = fresh_id();
+        item_offer& word = offers_[request.id % offers_.size()];
+        if (!word.put(request.id)) continue;
+        if (encode_run(frame, request, false, false) == 0 && frame.size() <= max_offer_bytes &&
+            send_with(queue_in_.get(), frame, &streams) >= 0)
+            return true;
+        word.take_back(request.id);
+        return false;
+    }
+    return false;
+}
+
+bool warden_set::take_back(std::uint64_t id) { return offers_[id % offers_.size()].take_back(id); }
+
+bool warden_set::take_back_after(std::uint64_t id, unsigned slot) {
+    item_offer& word = offers_[id % offers_.size()];
+    return word.take_back(id) || word.settle(slot);
 }
 
 bool warden_set::bury(unsigned slot, std::chrono::nanoseconds patience) {
@@ -117,6 +155,8 @@ void warden_set::cont_all() {
 }
 
 kill_round warden_set::end_now() {
+    queue_in_.reset();
+    queue_out_.reset();
     if (std::none_of(links_.begin(), links_.end(), [](const warden_link& link) { return link.alive(); }) &&
         waitpid(-1, nullptr, WNOHANG) < 0)
         return {};

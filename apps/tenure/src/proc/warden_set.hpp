@@ -13,6 +13,8 @@
 #pragma once
 
 #include "proc/cgroup.hpp"
+#include "proc/item_offers.hpp"
+#include "proc/shared_array.hpp"
 #include "proc/subtree.hpp"
 #include "proc/warden_link.hpp"
 #include "proc/warden_registry.hpp"
@@ -39,6 +41,20 @@ public:
     /// Returns: 0, or errno of socketpair, fork or pidfd_open (EAGAIN, ENOMEM, EMFILE: try again later).
     int start(unsigned slot);
 
+    /// Before the first start(): items can be offered. It takes two descriptors.
+    /// Returns: false when there are none, or no memory.
+    bool open_queue();
+    /// Offers an item to whichever warden is the first to end one that succeeds: item_offers.hpp.
+    /// Gives the request its id. Owner: the streams stay the caller's, to be closed in any case; the queue has copies.
+    /// Returns: false when it cannot be offered: it is too long, or as many as there are slots are offered already.
+    bool offer(run_request& request, const run_streams& streams);
+    /// Returns: true when the offered item is the caller's again; false when a warden has it, whose report will tell.
+    bool take_back(std::uint64_t id);
+    /// The same, after the slot's warden has died: an item that it had taken without telling was not started.
+    bool take_back_after(std::uint64_t id, unsigned slot);
+    /// For a request of warden_link::run(): not the id of any other.
+    std::uint64_t fresh_id() noexcept { return ++last_id_; }
+
     /// Reaps a warden that has died or is about to (it is killed when it still lives), and kills its strays.
     /// Never blocks; one call is one round. Forgets the link's item: ask for it before.
     /// Returns: true when nothing of the slot is left, or only what does not end: end_now() counts that.
@@ -58,6 +74,10 @@ private:
     bool is_warden(pid_t pid) const;
     bool is_hopeless(pid_t pid) const;
 
+    static constexpr std::size_t most_offers = 64;
+    shared_array<item_offer> offers_;
+    io::unique_fd queue_in_, queue_out_; // of offers: the engine's end, and the one for the wardens; or none
+    std::uint64_t last_id_ = 0;
     std::vector<warden_link> links_;
     kill_patience patience_;      // on what is being buried
     std::vector<pid_t> hopeless_; // children that SIGKILL did not end; not reaped, so their pids stay theirs
