@@ -235,6 +235,39 @@ TEST_F(Future, AwaiterCancelledTogetherWithTheAwaitedUnwinds) {
     run(parent);
     EXPECT_EQ(log, "");
 }
+// An await whose task is cancelled with its awaiter at the worst moment: the awaiter has just been found not cancelled.
+class await_of_a_child_cancelled_meanwhile {
+public:
+    using tenure_operation = void;
+    static constexpr bool is_checkpoint = true;
+    explicit await_of_a_child_cancelled_meanwhile(group g) : group_(std::move(g)) {}
+    bool ready() {
+        group_.cancel();
+        await_.emplace(group_.spawn([] {}).await_operation()); // born cancelled: it has ended
+        return await_->ready();
+    }
+    void start(tenure::core::detail::strand& s, tenure::core::detail::frame& f) { await_->start(s, f); }
+    void result() { await_->result(); }
+
+private:
+    group group_;
+    std::optional<decltype(std::declval<future<void>>().await_operation())> await_;
+};
+TEST_F(Future, AwaiterCancelledWhileItsAwaitBeginsUnwinds) {
+    std::string log;
+    auto parent = [&]() -> task<> {
+        co_await with_group([&](group g) -> task<> {
+            try {
+                co_await await_of_a_child_cancelled_meanwhile(g);
+            } catch (const task_cancelled&) {
+                log += "handler";
+            }
+            log += "after";
+        });
+    };
+    run(parent);
+    EXPECT_EQ(log, "");
+}
 TEST_F(Future, JoinSaysHowItEndedAndThrowsNothing) {
     auto parent = [&]() -> task<> {
         auto failed = rt_.submit(fail_later, 1s, "x");

@@ -19,7 +19,10 @@ public:
 
     bool ready() {
         begin();
-        return task_->status() != task_status::pending;
+        const task_status how = task_->status();
+        // One that was cancelled goes through start(), which looks whether this task was, too: by one request, perhaps, that
+        // came after the await began.
+        return how != task_status::pending && (how != task_status::cancelled || Mode > read_as::take);
     }
     void start(strand& s, frame&) {
         begin(); // ready() is not asked when the strand's budget is used up
