@@ -52,6 +52,27 @@ task<> yield(int n) {
     for (int i = 0; i < n; ++i)
         co_await tenure::yield();
 }
+task<> channel_buffered(int n) {
+    const tenure::channel<int> c(64);
+    for (int i = 0; i < n; ++i) {
+        co_await c.send(i);
+        (void)co_await c.receive();
+    }
+}
+// The receiver waits for each item.
+task<> channel_handover(int n) {
+    const tenure::channel<int> c(0);
+    auto body = [&](tenure::group g) -> task<> {
+        (void)g.spawn([&]() -> task<> {
+            while (co_await c.receive()) {
+            }
+        });
+        for (int i = 0; i < n; ++i)
+            co_await c.send(i);
+        c.close();
+    };
+    co_await tenure::with_group(std::ref(body));
+}
 task<> wait_for_ever() { co_await tenure::sleep_for(1h); }
 task<> cancel(int n) {
     co_await tenure::with_group([n](tenure::group g) -> task<> {
@@ -76,6 +97,8 @@ constexpr path paths[] = {
     {"sleep", sleep},
     {"yield", yield},
     {"cancel", cancel},
+    {"channel_buffered", channel_buffered},
+    {"channel_handover", channel_handover},
 };
 
 } // namespace

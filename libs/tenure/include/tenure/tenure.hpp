@@ -5,6 +5,7 @@
 #include <tenure/base/outcome.hpp>
 #include <tenure/core/all.hpp>
 #include <tenure/core/callback.hpp>
+#include <tenure/core/channel.hpp>
 #include <tenure/core/cleanup.hpp>
 #include <tenure/core/context.hpp>
 #include <tenure/core/context_scope.hpp>
@@ -58,6 +59,7 @@ using core::at_end;
 using core::call_later;
 using core::callback_handle;
 using core::cancel_guard;
+using core::channel;
 using core::checkpoint;
 using core::context;
 using core::context_key;

@@ -21,15 +21,17 @@ namespace tenure::inline v0::core {
 template <class T>
 class channel {
     using state = detail::channel_state<T>;
+    template <class Half>
+    using operation = detail::channel_operation<Half>;
 
 public:
     using value_type = T;
     explicit channel(std::size_t capacity) : state_(base::ref<state>::adopt(new state(capacity))) {}
 
     /// `co_await c.send(v)`: waits for room. Throws: closed_error, also if the channel is closed while it waits.
-    auto send(T v) const& { return detail::channel_operation<detail::send_arm<T>>(*state_, std::move(v)); }
+    auto send(T v) const& { return operation<detail::sending<T>>({state_.get(), std::move(v)}); }
     /// `while (auto v = co_await c.receive()) use(*v);`: waits for an item; empty once the channel is closed and drained.
-    auto receive() const& { return detail::channel_operation<detail::receive_arm<T>>(*state_); }
+    auto receive() const& { return operation<detail::receiving<T>>({state_.get()}); }
     // The channel must live until the operation is awaited: a temporary one would not.
     auto send(T v) && = delete;
     auto receive() && = delete;
@@ -50,18 +52,10 @@ public:
     /// send() and receive() for plain code: the thread waits. In a plain function that runs as a task another thread works
     /// meanwhile. Throws: as send(); usage_error inside a coroutine.
     void blocking_send(T v) const {
-        detail::send_arm<T> arm(*state_, std::move(v));
-        arm.keep();
-        detail::choice_arm* const one[] = {&arm};
-        detail::choose_blocking(one, 0);
-        arm.result();
+        detail::transfer_blocking(detail::sending<T>{state_.get(), std::move(v)});
     }
     std::optional<T> blocking_receive() const {
-        detail::receive_arm<T> arm(*state_);
-        arm.keep();
-        detail::choice_arm* const one[] = {&arm};
-        detail::choose_blocking(one, 0);
-        return arm.result();
+        return detail::transfer_blocking(detail::receiving<T>{state_.get()});
     }
 
     /// From now on nothing can be sent. Wakes all that wait. True: the first call.

@@ -137,125 +137,118 @@ private:
     bool closed_ TENURE_GUARDED_BY(m_) = false; // without one
 };
 
-/// A side of a channel, as an arm. `Side` is what differs: see send_arm and receive_arm.
+/// One item on its way in, and one on its way out: all that an operation needs that does not wait.
 template <class T>
-class channel_arm : public choice_arm {
+struct sending {
+    static constexpr auto side = channel_base::side::send;
+    channel_state<T>* to;
+    T item;
+    bool refused = false; // the channel is closed
+    /// Of a channel with a buffer.
+    bool try_buffer() noexcept {
+        const transfer how = to->push(item);
+        refused = how == transfer::closed;
+        return how != transfer::not_now;
+    }
+    /// Of one without, its lock held; no partner waits.
+    bool ended() noexcept TENURE_NO_ANALYSIS { return refused = to->closed_here(); }
+    void meet(wait_node& receiver) noexcept { to->hand_to(receiver, item); }
+    void* place() noexcept { return &item; }
+    channel_state<T>& channel() const noexcept { return *to; }
+    /// Throws: closed_error.
+    void result() const {
+        if (refused) throw_channel_closed();
+    }
+};
+template <class T>
+struct receiving {
+    static constexpr auto side = channel_base::side::receive;
+    channel_state<T>* from;
+    std::optional<T> item{}; // stays empty: the channel has ended
+    bool try_buffer() noexcept { return from->pop(item) != transfer::not_now; }
+    bool ended() const noexcept TENURE_NO_ANALYSIS { return from->closed_here(); }
+    void meet(wait_node& sender) noexcept { from->take_from(sender, item); }
+    void* place() noexcept { return &item; }
+    channel_state<T>& channel() const noexcept { return *from; }
+    std::optional<T> result() noexcept { return std::move(item); }
+};
+
+/// One of the two, as something that is waited for.
+template <class Half>
+class channel_arm final : public choice_arm {
 public:
-    using state = channel_state<T>;
-    base::mutex* lock() noexcept final { return of_->buffered() ? nullptr : &of_->lock(); }
-    void list(chooser& who, bool again) noexcept final TENURE_NO_ANALYSIS { // its lock is held if it has one
+    explicit channel_arm(Half& h) noexcept : half_(h), kept_(base::ref<channel_base>::share(&h.channel())) {
+        node_.item = h.place();
+    }
+    base::mutex* lock() noexcept override { return of().buffered() ? nullptr : &of().lock(); }
+    bool try_take() noexcept override TENURE_NO_ANALYSIS { // lock() is held
+        if (of().buffered()) return half_.try_buffer();
+        constexpr auto other = Half::side == side::send ? side::receive : side::send;
+        partner_ = of().take_waiting(other);
+        return partner_ || half_.ended();
+    }
+    void settle() noexcept override {
+        if (partner_) half_.meet(*partner_);
+    }
+    void list(chooser& who, bool again) noexcept override TENURE_NO_ANALYSIS { // as try_take()
         node_.who = &who;
-        node_.given = false;
-        if (!of_->buffered()) return of_->list(side_, node_, again);
-        base::mutex_lock l(of_->lock());
-        of_->list(side_, node_, again);
+        if (!of().buffered()) return of().list(Half::side, node_, again);
+        base::mutex_lock l(of().lock());
+        of().list(Half::side, node_, again);
     }
-    bool may_be_ready() noexcept final {
-        return of_->buffered() && !(side_ == channel_base::side::send ? of_->full() : of_->empty());
+    bool may_be_ready() noexcept override {
+        return of().buffered() && !(Half::side == side::send ? of().full() : of().empty());
     }
-    void unlist() noexcept final { of_->unlist(side_, node_); }
-    void pass_on() noexcept final {
-        if (may_be_ready() && of_->any(side_)) of_->wake_one(side_);
+    void unlist() noexcept override { of().unlist(Half::side, node_); }
+    void pass_on() noexcept override {
+        if (may_be_ready() && of().any(Half::side)) of().wake_one(Half::side);
     }
-    bool was_given() const noexcept final { return node_.given; }
-    /// It waits, or may: the channel stays until it has ended.
-    void keep() noexcept {
-        if (!kept_) kept_ = base::ref<state>::share(of_);
-    }
-    state& channel() const noexcept { return *of_; }
-
-protected:
-    channel_arm(state& of, channel_base::side s, void* item) noexcept : of_(&of), side_(s) {
-        node_.item = item;
-    }
-    ~channel_arm() = default;
-
-    wait_node* partner_ = nullptr;
+    bool was_given() const noexcept override { return node_.given; }
 
 private:
-    state* of_;
-    base::ref<state> kept_;
-    channel_base::side side_;
+    using side = channel_base::side;
+    auto& of() const noexcept { return half_.channel(); }
+    Half& half_;
+    base::ref<channel_base> kept_; // while it waits
+    wait_node* partner_ = nullptr;
     wait_node node_;
 };
 
-template <class T>
-class send_arm final : public channel_arm<T> {
+/// `co_await c.send(v)` and `co_await c.receive()`. What only a wait needs is made when it has to wait.
+template <class Half>
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] channel_operation final {
 public:
-    send_arm(channel_state<T>& to, T&& v) noexcept
-        : channel_arm<T>(to, channel_base::side::send, &value_), value_(std::move(v)) {}
-    /// Without waiting, if that needs no lock.
-    bool try_now() noexcept { return this->channel().buffered() && took(this->channel().push(value_)); }
-    bool try_take() noexcept override TENURE_NO_ANALYSIS {
-        if (this->channel().buffered()) return took(this->channel().push(value_));
-        if (this->channel().closed_here()) return took(transfer::closed);
-        this->partner_ = this->channel().take_waiting(channel_base::side::receive);
-        return this->partner_;
-    }
-    void settle() noexcept override {
-        if (this->partner_) this->channel().hand_to(*this->partner_, value_);
-    }
-    /// Throws: closed_error.
-    void result() const {
-        if (closed_) throw_channel_closed();
-    }
-    T&& value() noexcept { return std::move(value_); }
-
-private:
-    bool took(transfer how) noexcept {
-        closed_ = how == transfer::closed;
-        return how != transfer::not_now;
-    }
-    T value_;
-    bool closed_ = false;
-};
-
-template <class T>
-class receive_arm final : public channel_arm<T> {
-public:
-    explicit receive_arm(channel_state<T>& from) noexcept
-        : channel_arm<T>(from, channel_base::side::receive, &got_) {}
-    bool try_now() noexcept {
-        return this->channel().buffered() && this->channel().pop(got_) != transfer::not_now;
-    }
-    bool try_take() noexcept override TENURE_NO_ANALYSIS {
-        if (this->channel().buffered()) return this->channel().pop(got_) != transfer::not_now;
-        this->partner_ = this->channel().take_waiting(channel_base::side::send);
-        return this->partner_ || this->channel().closed_here();
-    }
-    void settle() noexcept override {
-        if (this->partner_) this->channel().take_from(*this->partner_, got_);
-    }
-    std::optional<T> result() noexcept { return std::move(got_); }
-
-private:
-    std::optional<T> got_; // empty: the channel has ended
-};
-
-template <class Arm>
-class [[nodiscard("nothing happens before it is awaited: write co_await")]] channel_operation final
-    : public choice_operation {
-public:
-    template <class... A>
-    explicit channel_operation(A&&... a) noexcept : arm_(std::forward<A>(a)...) {}
+    using tenure_operation = void;
+    static constexpr bool is_checkpoint = true;
+    explicit channel_operation(Half h) noexcept : half_(std::move(h)) {}
     channel_operation(const channel_operation&) = delete;
     channel_operation& operator=(const channel_operation&) = delete;
-    bool ready() noexcept { return arm_.try_now(); }
-    void start(strand& s, frame& f) {
-        arm_.keep();
-        choice_operation::start(s, f);
-    }
-    decltype(auto) result() { return arm_.result(); }
-    Arm& arm() noexcept { return arm_; }
-    channel_operation& keep() & noexcept {
-        arm_.keep();
-        return *this;
-    }
+    bool ready() noexcept { return half_.channel().buffered() && half_.try_buffer(); }
+    void start(strand& s, frame& f) { wait_.emplace(half_).start(s, f); }
+    decltype(auto) result() { return half_.result(); }
+    /// For select_any().
+    Half& half() noexcept { return half_; }
 
 private:
-    std::span<choice_arm* const> arms() noexcept override { return {&one_, 1}; }
-    Arm arm_;
-    choice_arm* one_ = &arm_;
+    class wait final : public choice_operation {
+    public:
+        explicit wait(Half& h) noexcept : arm_(h) {}
+
+    private:
+        std::span<choice_arm* const> arms() noexcept override { return {&one_, 1}; }
+        channel_arm<Half> arm_;
+        choice_arm* one_ = &arm_;
+    };
+    Half half_;
+    std::optional<wait> wait_;
 };
+
+template <class Half>
+decltype(auto) transfer_blocking(Half half) {
+    channel_arm<Half> arm(half);
+    choice_arm* const one[] = {&arm};
+    choose_blocking(one, 0);
+    return half.result();
+}
 
 } // namespace tenure::inline v0::core::detail
