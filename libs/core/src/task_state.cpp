@@ -20,7 +20,9 @@ const char* to_string(task_status s) noexcept {
 namespace detail {
 
 namespace {
-class thread_waiter : public end_waiter, public wake_up {};
+class thread_waiter final : public other_waiter, public wake_up {
+    void told() noexcept override { wake(); }
+};
 } // namespace
 
 void uncount(scheduler& in, group_state* group, child_kind kind) noexcept {
@@ -131,7 +133,7 @@ void task_object::finish(task_status how) noexcept {
         if (w->waiting)
             w->waiting->complete();
         else
-            static_cast<thread_waiter*>(w)->wake();
+            static_cast<other_waiter*>(w)->told();
         w = following;
     }
     if (told.callbacks) told.callbacks->launch();

@@ -166,6 +166,9 @@ public:
         return on_done(detail::weakly_bound<O, std::decay_t<F>>{std::move(owner), std::forward<F>(f)}, at);
     }
 
+    /// For the runtime.
+    const base::ref<detail::task_result<T>>& object() const noexcept { return task_; }
+
 private:
     friend class detail::anchor<T>;
     struct ended_task {

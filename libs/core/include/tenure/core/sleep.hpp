@@ -6,17 +6,24 @@
 namespace tenure::inline v0::core {
 namespace detail {
 
+struct sleep_time {
+    base::duration after;
+    base::time_point until; // never: `after` counts from the start
+    base::time_point from(base::time_point now) const noexcept {
+        return until == base::never ? base::saturating_add(now, after) : until;
+    }
+};
 class [[nodiscard("nothing happens before it is awaited: write co_await")]] sleep_operation final
     : public operation,
       public timer {
 public:
     using tenure_operation = void;
     static constexpr bool is_checkpoint = true;
-    sleep_operation(base::duration d, base::time_point until) noexcept : after_(d), until_(until) {}
+    explicit sleep_operation(sleep_time t) noexcept : time_(t) {}
     bool ready() const noexcept { return false; }
     void start(strand& s, frame&) {
         const base::time_point now = s.sched->now();
-        at = until_ == base::never ? base::saturating_add(now, after_) : until_;
+        at = time_.from(now);
         if (at <= now) {
             s.next = step::resume;
             return;
@@ -28,10 +35,10 @@ public:
     void fire(held_nodes&) noexcept override { sleeper_->complete(); }
     bool try_cancel() noexcept override { return sleeper_->sched->disarm(*this); }
     void result() const noexcept {}
+    const sleep_time& time() const noexcept { return time_; }
 
 private:
-    base::duration after_;
-    base::time_point until_; // never: after_ counts from the start
+    sleep_time time_;
     strand* sleeper_ = nullptr;
 };
 
@@ -60,10 +67,10 @@ public:
 /// `co_await sleep_for(10ms)`. Owner: the awaiting task. Cancel: wakes at once; no timer is left.
 template <class Rep, class Period>
 auto sleep_for(std::chrono::duration<Rep, Period> d) {
-    return detail::sleep_operation(base::to_duration(d), base::never);
+    return detail::sleep_operation({base::to_duration(d), base::never});
 }
 /// `co_await sleep_until(t)`, t on the runtime's clock (steady; virtual under test).
-inline auto sleep_until(base::time_point at) { return detail::sleep_operation(base::duration::max(), at); }
+inline auto sleep_until(base::time_point at) { return detail::sleep_operation({base::duration::max(), at}); }
 
 /// `co_await checkpoint()`: a pending cancellation and a deadline that has passed are seen here. Every await is a
 /// checkpoint for cancellations; this one, for loops that compute, looks at the clock too.

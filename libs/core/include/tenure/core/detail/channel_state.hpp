@@ -221,8 +221,10 @@ public:
     using tenure_operation = void;
     static constexpr bool is_checkpoint = true;
     explicit channel_operation(Half h) noexcept : half_(std::move(h)) {}
-    channel_operation(const channel_operation&) = delete;
+    /// Before it is awaited.
+    channel_operation(channel_operation&& o) noexcept : half_(std::move(o.half_)) {}
     channel_operation& operator=(const channel_operation&) = delete;
+    ~channel_operation() = default;
     bool ready() noexcept { return half_.channel().buffered() && half_.try_buffer(); }
     void start(strand& s, frame& f) { wait_.emplace(half_).start(s, f); }
     decltype(auto) result() { return half_.result(); }

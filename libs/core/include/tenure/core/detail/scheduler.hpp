@@ -82,6 +82,8 @@ public:
 
     bool has_workers() const noexcept { return has_workers_; }
     core::driver& io() noexcept { return *driver_; }
+    /// Which of n that are ready alike; drawn from the seed where there is one.
+    std::size_t draw(std::size_t n) noexcept;
     context_node& root() noexcept { return *root_; }
 
     // Tasks that have not ended and belong to the runtime itself. Those of a group are counted there: the task whose body
@@ -147,6 +149,7 @@ private:
     strand* head_ TENURE_GUARDED_BY(m_) = nullptr;
     strand* tail_ TENURE_GUARDED_BY(m_) = nullptr;
     idle_workers idle_ TENURE_GUARDED_BY(m_);
+    std::size_t turns_ TENURE_GUARDED_BY(m_) = 0; // what was drawn, without a seed
     // Writer: stop_workers(), under m_. Readers: workers; relaxed, since one that goes to sleep looks again under m_.
     std::atomic<bool> stop_{false};
     unsigned lent_ TENURE_GUARDED_BY(m_) = 0;    // workers that block

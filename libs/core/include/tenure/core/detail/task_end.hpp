@@ -28,8 +28,17 @@ class strand;
 
 /// A strand or a thread that waits for a task's end; lives in the waiting operation, or on the thread's stack.
 struct end_waiter {
-    strand* waiting = nullptr; // null: a thread_waiter
+    strand* waiting = nullptr; // null: an other_waiter
     end_waiter *next = nullptr, *prev = nullptr;
+};
+/// A thread, or a strand that waits for something else, too.
+class other_waiter : public end_waiter {
+public:
+    /// It may be gone as soon as it has been told.
+    virtual void told() noexcept = 0;
+
+protected:
+    ~other_waiter() = default;
 };
 
 /// The parameters let the model checker in tests/model run this very code. Waiters are aligned to 8 bytes.
