@@ -205,9 +205,12 @@ TEST(SelectOrder, R111_EveryItemIsTakenOnceInEveryOrder) {
                 for (;;) {
                     auto r = co_await select_any(c[from].receive(), c[(from + 1) % 3].receive());
                     const auto v = r.index() == 0 ? std::get<0>(r) : std::get<1>(r);
-                    if (!v) co_return;
+                    if (!v) break;
                     received.push_back(*v);
                 }
+                for (const std::size_t i : {from, (from + 1) % 3}) // all are closed
+                    while (const auto v = co_await c[i].receive())
+                        received.push_back(*v);
             };
             auto body = [&](group g) -> task<> {
                 std::vector<future<void>> from;
