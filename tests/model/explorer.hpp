@@ -250,6 +250,10 @@ public:
         return static_cast<T>(
             here->modify(at_, [v](std::uint64_t x) { return x - static_cast<std::uint64_t>(v); }, order));
     }
+    T fetch_or(T v, std::memory_order order = std::memory_order_seq_cst) {
+        return static_cast<T>(
+            here->modify(at_, [v](std::uint64_t x) { return x | static_cast<std::uint64_t>(v); }, order));
+    }
     bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure) {
         return compare_exchange(expected, desired, success, failure, true);
     }

@@ -17,6 +17,7 @@
 #include <tenure/core/promise.hpp>
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/scope.hpp>
+#include <tenure/core/select.hpp>
 #include <tenure/core/sleep.hpp>
 #include <tenure/core/start.hpp>
 #include <tenure/core/task.hpp>
@@ -58,6 +59,7 @@ using core::as_outcome;
 using core::at_end;
 using core::call_later;
 using core::callback_handle;
+using core::biased;
 using core::cancel_guard;
 using core::channel;
 using core::checkpoint;
@@ -73,6 +75,7 @@ using core::move_on_after;
 using core::promise;
 using core::promised;
 using core::run_blocking;
+using core::select_any;
 using core::shield;
 using core::sleep_for;
 using core::sleep_until;

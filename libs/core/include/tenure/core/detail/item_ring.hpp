@@ -19,6 +19,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace tenure::inline v0::core::detail {
@@ -35,16 +36,18 @@ public:
           closed_bit_(std::bit_ceil(capacity + 1)),
           one_lap_(closed_bit_ * 2),
           slots_(std::make_unique<slot[]>(capacity)) {
-        for (std::size_t i = 0; i < capacity; ++i)
+        for (std::size_t i = 1; i < capacity; ++i) // the first one has its 0
             slots_[i].stamp.store(i, std::memory_order_relaxed);
     }
     basic_item_ring(const basic_item_ring&) = delete;
     basic_item_ring& operator=(const basic_item_ring&) = delete;
     /// Nobody uses it any more.
     ~basic_item_ring() {
-        std::optional<T> left;
-        while (pop(left) == transfer::done)
-            left.reset();
+        if constexpr (!std::is_trivially_destructible_v<T>) {
+            std::optional<T> left;
+            while (pop(left) == transfer::done)
+                left.reset();
+        }
     }
 
     /// Moves v in. not_now: full; v is untouched, unless it is `done`.
