@@ -2,10 +2,6 @@
 
 namespace tenure::inline v0::core::detail {
 
-base::spawn_site awaited_at() noexcept {
-    const frame* const own = current_strand()->leaf;
-    return own->caller ? own->caller->at : base::spawn_site();
-}
 void throw_none_of(std::vector<base::task_failure> failures) {
     if (failures.empty()) throw base::task_cancelled("any(): every task was cancelled");
     throw base::group_error(std::move(failures));

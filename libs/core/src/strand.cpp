@@ -94,6 +94,11 @@ void throw_awaited_twice(const strand& s) {
         s.label());
 }
 
+base::spawn_site awaited_at() noexcept {
+    const frame* const own = current_strand()->leaf;
+    return own->caller ? own->caller->at : base::spawn_site();
+}
+
 bool is_cancelled_exception() noexcept {
     try {
         throw;

@@ -20,6 +20,7 @@
 #include <tenure/core/select.hpp>
 #include <tenure/core/sleep.hpp>
 #include <tenure/core/start.hpp>
+#include <tenure/core/stream.hpp>
 #include <tenure/core/task.hpp>
 #include <tenure/core/task_set.hpp>
 #include <tenure/core/this_task.hpp>
@@ -45,6 +46,7 @@ using base::group_error;
 using base::never;
 using base::outcome;
 using base::reason;
+using base::stalled_error;
 using base::task_cancelled;
 using base::task_failure;
 using base::time_point;
@@ -57,9 +59,9 @@ using core::any;
 using core::as_handle;
 using core::as_outcome;
 using core::at_end;
+using core::biased;
 using core::call_later;
 using core::callback_handle;
-using core::biased;
 using core::cancel_guard;
 using core::channel;
 using core::checkpoint;
@@ -77,10 +79,14 @@ using core::promised;
 using core::run_blocking;
 using core::select_any;
 using core::shield;
+using core::sink;
 using core::sleep_for;
 using core::sleep_until;
 using core::spawn_options;
+using core::spawn_stream;
 using core::started;
+using core::stream;
+using core::stream_options;
 using core::strict;
 using core::supervise;
 using core::task;
@@ -94,6 +100,7 @@ using core::with_context;
 using core::with_deadline;
 using core::with_group;
 using core::with_stop_token;
+using core::with_stream;
 using core::with_timeout;
 using core::with_value;
 using core::without_cancel;

@@ -41,6 +41,11 @@ class abandoned : public error {
 public:
     using error::error;
 };
+/// A stream's producer gave neither an item nor a sign of life for as long as its limit allows.
+class stalled_error : public error {
+public:
+    using error::error;
+};
 /// The API was used in a way that cannot work: a blocking wait inside a task, a result taken twice.
 class usage_error : public error {
 public:

@@ -56,9 +56,6 @@ struct value_of_any
 template <class... T>
 using any_value = typename value_of_any<T...>::type;
 
-/// In a coroutine: where its caller awaits it.
-base::spawn_site awaited_at() noexcept;
-
 template <class... T>
 std::tuple<future<T>...> spawn_each([[maybe_unused]] group& g, [[maybe_unused]] base::spawn_site at,
                                     task<T>&... t) {

@@ -107,6 +107,8 @@ public:
     core::context context();
     driver& io() noexcept { return sched_->io(); }
     base::time_point now() noexcept { return sched_->now(); }
+    /// For the parts of this library that own tasks.
+    detail::scheduler& sched() noexcept { return *sched_; }
 
 private:
     template <class F, class... A>

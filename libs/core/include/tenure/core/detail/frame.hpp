@@ -65,6 +65,9 @@ struct frame {
 /// Names the task, and the await that is one too many.
 [[noreturn]] void throw_awaited_twice(const strand& s);
 
+/// In a coroutine: where its caller awaits it.
+base::spawn_site awaited_at() noexcept;
+
 /// Runs the defers of a frame that has been destroyed, then tells `up`. False: the strand has ended.
 bool run_defers(std::unique_ptr<deferred> list, strand& s, link& up, ending how, result_base& out) noexcept;
 

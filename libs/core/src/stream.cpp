@@ -1,0 +1,155 @@
+#include <tenure/core/detail/runtime_pin.hpp>
+#include <tenure/core/stream.hpp>
+
+#include <exception>
+
+namespace tenure::inline v0::core {
+
+void stream_owner::count_up() const {
+    if (group_) {
+        if (!group_->try_count_up()) group_->throw_ended(at_);
+        return;
+    }
+    const detail::runtime_pin pin({sched_, epoch_});
+    if (!pin || !pin->try_count_root_up())
+        throw base::closed_error("spawn_stream: the runtime is closing and accepts no more tasks");
+}
+
+namespace detail {
+
+stream_base::stream_base(scheduler& s, group_state* group, base::duration stall)
+    : sched_(s),
+      epoch_(s.epoch()),
+      group_(base::ref<group_state>::share(group)),
+      hook_(s.hook()),
+      stall_(stall),
+      timer_(*this) {
+    if (stall_ < base::duration::zero())
+        throw base::usage_error("stream: a stall limit is longer than zero, or zero for none");
+}
+
+bool stream_base::ending(task_object& t, task_status how) noexcept {
+    bool told = true; // a cancelled producer is nobody's loss: its stream says so
+    {
+        base::mutex_lock l(m_);
+        how_ = how;
+        if (how == task_status::failed) {
+            told = !gone_;
+            if (told) failure_ = t.failure();
+        }
+        if (std::exchange(armed_, false)) sched_.disarm(timer_);
+    }
+    close_channel();
+    return told;
+}
+
+void stream_base::leave_reading(consumer how, held_nodes* visited) noexcept {
+    auto seen = consumer::reading;
+    if (!consumer_.compare_exchange_strong(seen, how, std::memory_order_acq_rel)) return;
+    if (visited)
+        producer_->own_context().cancel(make_cause(base::reason::cancelled, "its stream has stalled"),
+                                        *visited);
+    else
+        producer_->own_context().cancel(make_cause(base::reason::cancelled, "its stream was stopped"));
+    close_channel();
+}
+void stream_base::drop() noexcept {
+    stop();
+    std::exception_ptr untold;
+    {
+        base::mutex_lock l(m_);
+        gone_ = true;
+        untold = std::exchange(failure_, nullptr);
+    }
+    if (untold) {
+        hand_to_owner(untold);
+    } else if (!wanted_) {
+        // Whoever is cancelled, or fails, before it came to read has not forgotten to.
+        const strand* const by = current_strand();
+        if (!(by && by->cancelled()) && std::uncaught_exceptions() == 0)
+            report(std::make_exception_ptr(
+                base::abandoned("the stream was dropped before anybody read it: read it, or stop() it")));
+    }
+}
+void stream_base::hand_to_owner(const std::exception_ptr& e) noexcept {
+    if (!group_) return;                           // the task reports it, when the last of us lets go of it
+    if (!group_->try_count_up()) return report(e); // the group has ended without it
+    group_->child_ending(*producer_, task_status::failed, e);
+    group_->count_down();
+}
+void stream_base::report(const std::exception_ptr& e) const noexcept {
+    try {
+        (*hook_)({producer_->label(), e});
+    } catch (...) {
+        // A hook that throws has nobody above it to tell.
+    }
+}
+
+void stream_base::wait_begins() {
+    if (stall_ == base::duration::zero()) return;
+    base::mutex_lock l(m_);
+    if (how_ != task_status::pending) return;
+    if (std::exchange(fresh_, false)) last_sign_ = sched_.now();
+    arm();
+    armed_ = true;
+}
+void stream_base::wait_ends() noexcept {
+    if (stall_ == base::duration::zero()) return;
+    base::mutex_lock l(m_);
+    if (std::exchange(armed_, false)) sched_.disarm(timer_);
+}
+void stream_base::heartbeat() {
+    if (stall_ == base::duration::zero()) return;
+    base::mutex_lock l(m_);
+    if (how_ != task_status::pending) return;
+    last_sign_ = sched_.now();
+    if (armed_ && sched_.disarm(timer_)) arm();
+}
+void stream_base::arm() {
+    timer_.at = base::saturating_add(last_sign_, stall_);
+    if (timer_.at != base::never) sched_.arm(timer_);
+}
+
+void stream_base::at_end() {
+    const consumer how = consumer_.load(std::memory_order_acquire);
+    bool cancelled = false;
+    std::exception_ptr failure;
+    {
+        base::mutex_lock l(m_);
+        if (std::exchange(end_told_, true)) return;
+        cancelled = how_ == task_status::cancelled;
+        if (how != consumer::stalled) failure = std::exchange(failure_, nullptr);
+    }
+    if (how == consumer::stalled)
+        throw base::stalled_error("the stream has stalled: neither an item nor a heartbeat within its limit",
+                                  producer_->label());
+    if (failure) {
+        producer_->mark_read();
+        std::rethrow_exception(failure);
+    }
+    if (cancelled && how == consumer::reading) {
+        const auto why = producer_->why();
+        throw base::task_cancelled("the stream's producer was cancelled: " + (why ? why->message : "?"),
+                                   producer_->label());
+    }
+}
+void stream_base::throw_failure() {
+    std::exception_ptr failure;
+    {
+        base::mutex_lock l(m_);
+        failure = std::exchange(failure_, nullptr);
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
+task<void> stop_stream(base::ref<stream_base> s) {
+    s->want();
+    s->stop();
+    const future<void> producer(
+        base::ref<task_result<void>>::share(static_cast<task_result<void>*>(s->producer().get())));
+    (void)co_await producer.join();
+    s->throw_failure();
+}
+
+} // namespace detail
+} // namespace tenure::inline v0::core
