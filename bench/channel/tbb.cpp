@@ -1,9 +1,8 @@
 // TBB's queue blocks threads, so each producer and each consumer is one.
 #include <benchmark/benchmark.h>
 
-#include <tbb/concurrent_queue.h>
-
 #include <atomic>
+#include <tbb/concurrent_queue.h>
 #include <thread>
 #include <vector>
 

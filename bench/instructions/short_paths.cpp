@@ -64,8 +64,7 @@ task<> channel_handover(int n) {
     const tenure::channel<int> c(0);
     auto body = [&](tenure::group g) -> task<> {
         (void)g.spawn([&]() -> task<> {
-            while (co_await c.receive()) {
-            }
+            while (co_await c.receive()) {}
         });
         for (int i = 0; i < n; ++i)
             co_await c.send(i);
