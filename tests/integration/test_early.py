@@ -29,8 +29,9 @@ class InTurn(Case):
         # It stands still from the first item on. Those that were offered run all the same, and no more than those.
         run = self.start("-j2", "sh", "-c", 'case $1 in 1|2) while [ ! -e "$D/go" ]; do sleep 0.01; done;; esac; ' + LOG,
                          "sh", ":::", *self.items(40))
-        engine = run.engine()
+        # (Before it starts the engine the guard tries a control group with another child.)
         poll_until(lambda: len(run.wardens()) == 2, "two wardens")
+        engine = run.engine()
         # Both items run, and whatever the engine wants to do is done, when it sleeps.
         poll_until(lambda: len([p for p in tree(run.pid) if (stat_of(p) or ("",))[0] == "sh"]) == 2 and
                    stat_of(engine)[1] == "S", "both items")
@@ -52,8 +53,9 @@ class InTurn(Case):
         # It ends item 1, goes on with 2, and is killed, while the engine stands still with an interrupt before its eyes.
         script = LOG + 'case $1 in 1) while [ ! -e "$D/go" ]; do sleep 0.01; done;; 2) exec sleep 60;; esac'
         run = self.start("-j1", "--json", "sh", "-c", script, "sh", ":::", "1", "2", "3")
+        poll_until(lambda: self.log() == ["1"], "the first item")
         engine = run.engine()
-        poll_until(lambda: self.log() == ["1"] and stat_of(engine)[1] == "S", "the first item")
+        poll_until(lambda: stat_of(engine)[1] == "S", "whatever the engine wants to do to be done")
         warden = run.wardens(engine)[0]
         os.kill(engine, signal.SIGSTOP)
         poll_until(lambda: stat_of(run.pid)[1] == "T", "the command to stand still")
