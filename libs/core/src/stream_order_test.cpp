@@ -251,7 +251,8 @@ TEST(StreamThreads, R098_PlainCodeHearsOfAStall) {
     runtime rt({.threads = 2});
     bool cleaned = false;
     auto s = spawn_stream(
-        rt, {.stall = 1ms}, [](sink<int>, bool& c) { return nap_and_clean_up(1ms, c); }, std::ref(cleaned));
+        rt, {.stall = 1ms}, [](sink<int>, bool& c) -> task<> { co_await nap_and_clean_up(1ms, c); },
+        std::ref(cleaned));
     EXPECT_THROW((void)s.blocking_next(), stalled_error);
     EXPECT_FALSE(s.blocking_next());
     rt.close();

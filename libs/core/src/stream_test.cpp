@@ -307,7 +307,7 @@ TEST_F(Stream, R094_ProducerThatSomebodyElseCancelsEndsWithTaskCancelledOnce) {
         g.cancel("by hand");
     };
     std::vector<int> got;
-    run([&]() -> task<> { co_await with_group([&](group g) { return inner(g, got); }); });
+    run([&]() -> task<> { co_await with_group([&](group g) { return inner(std::move(g), got); }); });
     advance(3s);
     EXPECT_EQ(got, (std::vector{0, 1, -1}));
 }
