@@ -55,8 +55,12 @@ TEST_F(Select, R111_WaitsForTheFirstOfAllKindsOfArm) {
         auto all = [&]() -> task<std::size_t> {
             auto r = co_await select_any(in.receive(), out.send(5), sleep_for(which == time ? 2s : 2h),
                                          task_that_ends, c);
-            if (r.index() == receive) EXPECT_EQ(std::get<receive>(r), 9);
-            if (r.index() == cancel) EXPECT_EQ(std::get<cancel>(r)->message, "enough");
+            if (r.index() == receive) {
+                EXPECT_EQ(std::get<receive>(r), 9);
+            }
+            if (r.index() == cancel) {
+                EXPECT_EQ(std::get<cancel>(r)->message, "enough");
+            }
             co_return r.index();
         };
         auto f = rt_.submit(all);
