@@ -17,12 +17,22 @@ type benchmark struct {
 	P99            float64 `json:"p99_us,omitempty"`
 }
 
-// Each workload runs once and says how many items it did, and how long the timed part of it took.
-var workloads = map[string]func() (items int, took time.Duration){
-	"spawn_outside": spawnOutside,
-	"spawn_await":   spawnAwait,
-	"timer":         timers,
-	"cancel":        cancelAll,
+// A case runs once and says how many items it did, and how long the timed part of it took.
+type variant struct {
+	name string
+	run  func() (items int, took time.Duration)
+}
+
+var workloads = map[string][]variant{
+	"spawn_outside": {{"", spawnOutside}},
+	"spawn_await":   {{"", spawnAwait}},
+	"timer":         {{"", timers}},
+	"cancel":        {{"", cancelAll}},
+	"stream":        {{"", stream}},
+	"channel": {
+		{"/each:1", func() (int, time.Duration) { return channel(1) }},
+		{"/each:4", func() (int, time.Duration) { return channel(4) }},
+	},
 }
 
 const budget = 500 * time.Millisecond
@@ -44,18 +54,20 @@ func main() {
 			found = append(found, wake(label))
 			continue
 		}
-		run, known := workloads[name]
+		variants, known := workloads[name]
 		if !known {
 			fmt.Fprintf(os.Stderr, "bench_go: unknown workload %q\n", name)
 			os.Exit(2)
 		}
-		var items int
-		var took time.Duration
-		for began := time.Now(); time.Since(began) < budget; {
-			i, t := run()
-			items, took = items+i, took+t
+		for _, v := range variants {
+			var items int
+			var took time.Duration
+			for began := time.Now(); time.Since(began) < budget; {
+				i, t := v.run()
+				items, took = items+i, took+t
+			}
+			found = append(found, benchmark{Name: label + v.name, ItemsPerSecond: float64(items) / took.Seconds()})
 		}
-		found = append(found, benchmark{Name: label, ItemsPerSecond: float64(items) / took.Seconds()})
 	}
 	json.NewEncoder(os.Stdout).Encode(map[string]any{"benchmarks": found})
 }

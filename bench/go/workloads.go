@@ -63,6 +63,39 @@ func cancelAll() (int, time.Duration) {
 	return tasks, time.Since(began)
 }
 
+// A channel is all that Go has for a stream: nothing ends the producer when its consumer has gone.
+func stream() (int, time.Duration) { return channel(1) }
+
+func channel(each int) (int, time.Duration) {
+	const items = 1_000_000
+	began := time.Now()
+	c := make(chan int, 1024)
+	var producers, consumers sync.WaitGroup
+	sums := make([]int, each)
+	for i := range each {
+		producers.Add(1)
+		consumers.Add(1)
+		go func() {
+			defer producers.Done()
+			for n := range items / each {
+				c <- n
+			}
+		}()
+		go func() {
+			defer consumers.Done()
+			sum := 0
+			for v := range c {
+				sum += v
+			}
+			sums[i] = sum
+		}()
+	}
+	producers.Wait()
+	close(c)
+	consumers.Wait()
+	return items, time.Since(began)
+}
+
 func wake(label string) benchmark {
 	const rounds = 2000
 	asked, ran := make(chan time.Time), make(chan time.Duration)
