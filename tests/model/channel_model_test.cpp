@@ -15,6 +15,9 @@ using tenure::core::detail::basic_wait_list;
 using tenure::core::detail::chosen;
 using tenure::core::detail::transfer;
 
+struct no_pause {
+    static void pause() {}
+};
 struct as_built {
     template <class T>
     using atomic = model::atomic<T>;
@@ -142,7 +145,7 @@ private:
         received += 1;
         emptied.count();
     }
-    basic_item_ring<int, atomic> ring{1};
+    basic_item_ring<int, atomic, no_pause> ring{1};
     model::mutex m;
     list receivers;
     sleeper sleepers[2];

@@ -12,6 +12,8 @@
 //  4. Somebody who wants to sleep says so first (wait_list.hpp) and then looks at head and tail: both are moved on by
 //     seq_cst read-modify-writes, before the mover looks for sleepers. One of the two sees the other (Dekker).
 #pragma once
+#include <tenure/base/detail/word_lock.hpp>
+
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -27,8 +29,19 @@ namespace tenure::inline v0::core::detail {
 /// `busy`: the slot is claimed by a thread that has not finished with it; soon it will have.
 enum class transfer : std::uint8_t { done, not_now, busy, closed };
 
-/// `Atomic` is a parameter so that the model checker in tests/model runs this very code.
-template <class T, template <class> class Atomic>
+/// After another thread has been faster: two that go on pushing at once take the line with tail from each other for every
+/// item; if the slower one lets the other go ahead for a while, each has it for many. Four senders and four receivers on two
+/// cores: 24 ns an item, without it 38.
+struct collision_pause {
+    static void pause() noexcept {
+        constexpr int about_a_microsecond = 64;
+        for (int i = 0; i < about_a_microsecond; ++i)
+            base::detail::futex::pause();
+    }
+};
+
+/// `Atomic` and `Collision` are parameters so that the model checker in tests/model runs this very code.
+template <class T, template <class> class Atomic, class Collision = collision_pause>
 class basic_item_ring {
 public:
     explicit basic_item_ring(std::size_t capacity)
@@ -65,6 +78,7 @@ public:
                     s.stamp.store(tail + 1, std::memory_order_release); // the item
                     return transfer::done;
                 }
+                Collision::pause();
                 continue;
             }
             const std::size_t now = tail_.load(std::memory_order_seq_cst);
@@ -91,6 +105,7 @@ public:
                     s.stamp.store(head + one_lap_, std::memory_order_release); // it is out
                     return transfer::done;
                 }
+                Collision::pause();
                 continue;
             }
             const std::size_t tail = tail_.load(std::memory_order_seq_cst);
