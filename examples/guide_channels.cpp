@@ -29,7 +29,7 @@ task<> serve(channel<int> orders, tenure::context stop) {
         case 1:
             if (const auto& order = std::get<1>(which)) std::cout << "order " << *order << "\n";
             break;
-        case 2: std::cout << "nothing to do\n"; break;
+        default: std::cout << "nothing to do\n"; break;
         }
     }
 }

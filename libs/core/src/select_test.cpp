@@ -47,7 +47,7 @@ TEST_F(Select, R111_OfTwoReceivesThatAreReadyOneIsTakenAndTheOtherLosesNothing) 
 }
 TEST_F(Select, R111_WaitsForTheFirstOfAllKindsOfArm) {
     enum { receive, send, time, end, cancel };
-    for (const int which : {receive, send, time, end, cancel}) {
+    for (const auto which : {receive, send, time, end, cancel}) {
         channel<int> in(0), out(0);
         event go;
         auto task_that_ends = rt_.submit([&]() -> task<> { co_await go.wait(); });
