@@ -241,6 +241,27 @@ TEST_F(Channel, LastHandleMayGoWhileATaskWaits) {
     advance(1s);
     EXPECT_EQ(f.status(), task_status::cancelled);
 }
+TEST_F(Channel, ReceiveCanBeAwaitedAgainAndSendCannot) {
+    channel<std::unique_ptr<int>> c(2);
+    run([&]() -> task<> {
+        co_await c.send(std::make_unique<int>(1));
+        co_await c.send(std::make_unique<int>(2));
+        c.close();
+        std::vector<int> got;
+        auto op = c.receive();
+        while (auto v = co_await op)
+            got.push_back(**v);
+        EXPECT_EQ(got, (std::vector{1, 2}));
+    });
+    channel<int> d(4);
+    auto twice = [&]() -> task<> {
+        auto op = d.send(1);
+        co_await op;
+        co_await op;
+    };
+    EXPECT_THROW(run(std::ref(twice)), usage_error);
+    EXPECT_EQ(d.size(), 1u);
+}
 TEST_F(Channel, WaitThatNobodyCanEndIsADeadlock) {
     channel<int> c(1);
     EXPECT_THROW(run([&]() -> task<> { (void)co_await c.receive(); }), deadlock_error);

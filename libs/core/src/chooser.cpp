@@ -35,17 +35,15 @@ private:
 
 } // namespace
 
-std::size_t chooser::try_and_list(std::span<choice_arm* const> arms, std::size_t from, bool again) noexcept {
+std::size_t chooser::try_and_list(std::span<choice_arm* const> arms) noexcept {
     for (;;) {
         std::size_t taken = none;
         {
             const all_locks held(arms);
-            for (std::size_t i = 0; i < arms.size() && taken == none; ++i) {
-                const std::size_t n = (from + i) % arms.size();
-                if (arms[n]->try_take()) taken = n;
-            }
             for (std::size_t i = 0; i < arms.size() && taken == none; ++i)
-                arms[i]->list(*this, again);
+                if (arms[i]->try_take()) taken = i;
+            for (std::size_t i = 0; i < arms.size() && taken == none; ++i)
+                arms[i]->list(*this);
         }
         if (taken != none) {
             arms[taken]->settle();
@@ -56,16 +54,12 @@ std::size_t chooser::try_and_list(std::span<choice_arm* const> arms, std::size_t
             return none;
         unlist(arms);
         word.wait_again();
-        again = true;
     }
 }
-std::size_t chooser::begin(std::span<choice_arm* const> arms, std::size_t from) noexcept {
-    return try_and_list(arms, from, false);
-}
-std::size_t chooser::woken(std::span<choice_arm* const> arms, std::size_t from) noexcept {
+std::size_t chooser::woken(std::span<choice_arm* const> arms) noexcept {
     if (const std::size_t given = unlist(arms); given != none) return given;
     word.wait_again();
-    const std::size_t i = try_and_list(arms, from, true);
+    const std::size_t i = try_and_list(arms);
     if (i != none) pass_on(arms);
     return i;
 }
@@ -100,19 +94,20 @@ void choice_operation::woken(strand& s) noexcept {
         if (i == chooser::none) s.next = step::unwind;
     } else {
         s.wait(this, this);
-        i = chooser_.woken(arms(), first());
+        i = chooser_.woken(arms());
     }
     if (i != chooser::none) take(s, i);
 }
 
-std::size_t choose_blocking(std::span<choice_arm* const> arms, std::size_t from) {
+std::size_t choose_blocking(std::span<choice_arm* const> arms, const std::function<void()>& listed) {
     const blocking_wait waiting(nullptr);
     chooser c;
-    for (bool listed = false;; listed = true) {
+    for (bool first = true;; first = false) {
         wake_up woken;
         c.wakes(woken);
-        const std::size_t i = listed ? c.woken(arms, from) : c.begin(arms, from);
+        const std::size_t i = first ? c.begin(arms) : c.woken(arms);
         if (i != chooser::none) return i;
+        if (first && listed) listed();
         woken.wait(base::never);
     }
 }

@@ -204,7 +204,7 @@ close_report runtime::close(close_options o) {
         idle = wait(gone_by);
         sched_->root().end_contexts();
         retired = detail::runtime_pin::retire(*sched_);
-    } while (idle && !retired); // a callback came in between
+    } while (idle && !retired && sched_->now() < gone_by); // a callback came in between
     if (!retired) detail::runtime_pin::shut(*sched_);
     idle = retired && wait(gone_by); // whoever counted down last has let go
     if (!idle && report.abandoned.empty()) name_the_rest();

@@ -77,15 +77,18 @@ const strand* scheduler::next_queued(const strand& s) noexcept { return s.queue_
     return s;
 }
 std::size_t scheduler::draw(std::size_t n) noexcept {
+    const auto next_of = [n](std::uint64_t& bits) { // xorshift64 (Marsaglia, 2003)
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        return static_cast<std::size_t>(bits >> 32) % n;
+    };
     if (simulated_) { // one thread; the same in every run
         base::mutex_lock l(m_);
-        return order_ ? order_->pick(n) : turns_++ % n;
+        return order_ ? order_->pick(n) : next_of(drawn_);
     }
-    thread_local std::uint64_t bits = 0x9E3779B97F4A7C15u; // xorshift64 (Marsaglia, 2003)
-    bits ^= bits << 13;
-    bits ^= bits >> 7;
-    bits ^= bits << 17;
-    return static_cast<std::size_t>(bits >> 32) % n;
+    thread_local std::uint64_t drawn = first_drawn;
+    return next_of(drawn);
 }
 namespace {
 [[gnu::noinline, gnu::cold]] void run_in(run_order& order, strand& s) noexcept {

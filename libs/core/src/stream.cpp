@@ -1,6 +1,7 @@
 #include <tenure/core/detail/runtime_pin.hpp>
 #include <tenure/core/stream.hpp>
 
+#include <algorithm>
 #include <exception>
 
 namespace tenure::inline v0::core {
@@ -23,6 +24,7 @@ stream_base::stream_base(scheduler& s, group_state* group, base::duration stall)
       group_(base::ref<group_state>::share(group)),
       hook_(s.hook()),
       stall_(stall),
+      left_(stall),
       timer_(*this) {
     if (stall_ < base::duration::zero())
         throw base::usage_error("stream: a stall limit is longer than zero, or zero for none");
@@ -63,7 +65,7 @@ void stream_base::drop() noexcept {
     }
     if (untold) {
         hand_to_owner(untold);
-    } else if (!wanted_) {
+    } else if (!wanted_.load(std::memory_order_relaxed)) {
         // Whoever is cancelled, or fails, before it came to read has not forgotten to.
         const strand* const by = current_strand();
         if (!(by && by->cancelled()) && std::uncaught_exceptions() == 0)
@@ -89,24 +91,32 @@ void stream_base::wait_begins() {
     if (stall_ == base::duration::zero()) return;
     base::mutex_lock l(m_);
     if (how_ != task_status::pending) return;
-    if (std::exchange(fresh_, false)) last_sign_ = sched_.now();
+    waits_since_ = sched_.now();
     arm();
     armed_ = true;
 }
 void stream_base::wait_ends() noexcept {
     if (stall_ == base::duration::zero()) return;
     base::mutex_lock l(m_);
-    if (std::exchange(armed_, false)) sched_.disarm(timer_);
+    if (!std::exchange(armed_, false)) return;
+    sched_.disarm(timer_);
+    left_ = std::max(left_ - (sched_.now() - waits_since_), base::duration::zero());
+}
+void stream_base::got_item() noexcept {
+    if (stall_ == base::duration::zero()) return;
+    base::mutex_lock l(m_);
+    left_ = stall_;
 }
 void stream_base::heartbeat() {
     if (stall_ == base::duration::zero()) return;
     base::mutex_lock l(m_);
     if (how_ != task_status::pending) return;
-    last_sign_ = sched_.now();
+    left_ = stall_;
+    waits_since_ = sched_.now();
     if (armed_ && sched_.disarm(timer_)) arm();
 }
 void stream_base::arm() {
-    timer_.at = base::saturating_add(last_sign_, stall_);
+    timer_.at = base::saturating_add(waits_since_, left_);
     if (timer_.at != base::never) sched_.arm(timer_);
 }
 

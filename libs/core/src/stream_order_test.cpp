@@ -220,6 +220,20 @@ TEST(StreamThreads, R094_FailureThatRacesWithTheConsumersLeavingIsToldOnce) {
     EXPECT_GE(failures, 3000);
     EXPECT_EQ(told, failures);
 }
+TEST(StreamThreads, R093_ConsumerThatLeavesWhileTheProducerIsWokenFailsNobody) {
+    runtime rt({.threads = 2});
+    for (int round = 0; round < 5000; ++round) {
+        auto app = [&]() -> task<> {
+            const stream_options o{.capacity = 1};
+            auto some = [&](stream<int> s) -> task<> {
+                for (int i = 0; i < 1 + round % 20; ++i)
+                    (void)co_await s.next();
+            };
+            co_await with_stream(o, some, count_for_ever);
+        };
+        ASSERT_NO_THROW(rt.block_on(std::ref(app)));
+    }
+}
 TEST(StreamThreads, PlainCodeIteratesAndMayLeaveEarly) {
     runtime rt({.threads = 2});
     for (const std::size_t capacity : {0u, 1u, 16u}) {

@@ -642,4 +642,59 @@ TEST_F(Stream, R096_CleanupErrorOfTheFirstReachesTheOwnerThroughTheSteps) {
               "the history was not written");
 }
 
+TEST_F(Stream, HandleMayGoWhileNextWaits) {
+    auto body = [&](group g) -> task<> {
+        auto s = std::make_shared<std::optional<stream<int>>>(
+            spawn_stream(rt_, [](sink<int>) -> task<> { co_await sleep_for(24h); }));
+        auto reader = g.spawn(
+            [](std::shared_ptr<std::optional<stream<int>>> from) -> task<bool> {
+                const auto v = co_await (*from)->next();
+                co_return v.has_value();
+            },
+            s);
+        co_await sleep_for(1s);
+        s->reset();
+        EXPECT_FALSE(co_await reader);
+    };
+    run([&]() -> task<> { co_await with_group(std::ref(body)); });
+}
+TEST_F(Stream, StepsTakeNoSlotOfALimitedGroup) {
+    auto body = [&](group g) -> task<> {
+        auto s = spawn_stream(g, count_up, 100).map([](int i) { return i + 1; }).filter([](int i) {
+            return i % 2 == 0;
+        });
+        int n = 0;
+        while (co_await s.next())
+            ++n;
+        EXPECT_EQ(n, 50);
+    };
+    run([&]() -> task<> { co_await with_group(group_options().max_concurrency(1), std::ref(body)); });
+}
+// A wait that was cut short, time in which nobody waits, and an item that is there: none of them is a stall.
+TEST_F(Stream, R098_OnlyTimeInWhichTheConsumerWaitsCounts) {
+    for (const std::size_t capacity : {0u, 1u}) {
+        for (int used = 252; used < 258; ++used) { // around the end of the strand's budget of awaits
+            auto body = [&](group g) -> task<> {
+                auto produce = [](sink<int> out) -> task<> {
+                    co_await sleep_for(2s);
+                    co_await out.send(1);
+                    co_await out.send(2);
+                };
+                auto s = spawn_stream(g, {.capacity = capacity, .stall = 5s}, produce);
+                auto one = [&]() -> task<> { (void)co_await s.next(); };
+                (void)co_await move_on_after(1s, one);
+                co_await sleep_for(9s);
+                for (int i = 0; i < 100; ++i)
+                    (void)g.spawn([] {});
+                for (int i = 0; i < used; ++i)
+                    co_await checkpoint();
+                int n = 0;
+                while (co_await s.next())
+                    ++n;
+                EXPECT_EQ(n, 2);
+            };
+            run([&]() -> task<> { co_await with_group(std::ref(body)); });
+        }
+    }
+}
 } // namespace

@@ -17,7 +17,7 @@ namespace tenure::inline v0::core {
 /// Cancel: a wait ends, and the channel is as if it had not begun: no item is lost, none is sent twice. The item of a sender
 ///   that was cancelled dies with its operation.
 /// Threads: any. Errors: closed_error from send().
-/// T: its move constructor and destructor must not throw. No code of T runs under a lock.
+/// T: its move constructor and destructor must not throw, and must not use this channel. They run under no lock.
 template <class T>
 class channel {
     using state = detail::channel_state<T>;
@@ -50,7 +50,7 @@ public:
     }
 
     /// send() and receive() for plain code: the thread waits. In a plain function that runs as a task another thread works
-    /// meanwhile. Throws: as send(); usage_error inside a coroutine.
+    /// meanwhile. Cancel: does not end it; close the channel. Throws: as send(); usage_error inside a coroutine.
     void blocking_send(T v) const {
         detail::transfer_blocking(detail::sending<T>{state_.get(), std::move(v)});
     }

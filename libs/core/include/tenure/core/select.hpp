@@ -38,18 +38,29 @@ public:
         wait_->prepare(s, in_order_);
         wait_->start(s, f);
     }
-    values result() { return wait_->result(std::index_sequence_for<Sources...>()); }
+    values result() {
+        struct leaves_nothing {
+            std::optional<wait>& of;
+            ~leaves_nothing() { of.reset(); }
+        } const at_exit{wait_};
+        return wait_->result(std::index_sequence_for<Sources...>());
+    }
 
 private:
     class wait final : public choice_operation {
     public:
         explicit wait(Sources&... s) : arms_(s...) {
             std::size_t n = 0;
-            std::apply([&](auto&... a) { ((list_[n++] = a.arm()), ...); }, arms_);
+            std::apply([&](auto&... a) { ((number_[n] = n, list_[n++] = a.arm()), ...); }, arms_);
         }
         void prepare(strand& s, bool in_order) {
             std::apply([&](auto&... a) { (a.prepare(s), ...); }, arms_);
-            if (!in_order) first_ = s.sched->draw(sizeof...(Sources));
+            if (in_order) return;
+            for (std::size_t n = sizeof...(Sources); n > 1; --n) { // Fisher and Yates
+                const std::size_t other = s.sched->draw(n);
+                std::swap(list_[n - 1], list_[other]);
+                std::swap(number_[n - 1], number_[other]);
+            }
         }
         template <std::size_t... I>
         values result(std::index_sequence<I...>) {
@@ -61,11 +72,11 @@ private:
 
     private:
         std::span<choice_arm* const> arms() noexcept override { return list_; }
-        std::size_t first() noexcept override { return first_; }
-        void taken(std::size_t i) noexcept override { taken_ = i; }
+        void taken(std::size_t i) noexcept override { taken_ = number_[i]; }
         std::tuple<arm_of<Sources>...> arms_;
-        choice_arm* list_[sizeof...(Sources)];
-        std::size_t first_ = 0, taken_ = 0;
+        choice_arm* list_[sizeof...(Sources)];   // in the order in which they are tried
+        std::size_t number_[sizeof...(Sources)]; // of each, as they were written
+        std::size_t taken_ = 0;
     };
     std::tuple<Sources...> sources_;
     const bool in_order_;
@@ -98,7 +109,8 @@ auto make_select(bool in_order, Sources&&... s) {
 /// Cancel: of the awaiting task: as of any await; no arm is taken. Owner: the awaiting task; nothing is left behind: no timer,
 ///   no registration, no place in a queue.
 /// Threads: in coroutines. A channel may stand in several arms, on both sides.
-/// Errors: what an arm's result throws; std::bad_alloc when a context's arm is registered.
+/// Errors: what an arm's result throws; usage_error if a task selects on its own future; std::bad_alloc, when a timer or a
+///   context is registered, before anything was taken.
 template <class... Sources>
 auto select_any(Sources&&... s) {
     return detail::make_select(false, std::forward<Sources>(s)...);

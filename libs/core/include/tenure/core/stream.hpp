@@ -110,7 +110,9 @@ public:
     }
     /// `spawn_stream(g, lines, path).filter(is_error).map(parse).take(10)`: each gives a stream that owns the one before: who
     /// stops reading the last ends them all, and stop() waits for all. A step is a task where the first producer lives, with
-    /// a buffer of the same size. Order: that of the items. What a step throws, next() of the last throws, once.
+    /// a buffer of the same size; it takes no slot of the group's max_concurrency. Order: that of the items. What a step throws,
+    /// next() of the last throws, once. A step tells its end, or a failure, when what it reads from has ended, cleanup and
+    /// all: a stall limit is for the reader of the first stream.
     /// map: of f(item), which may be a coroutine. filter: of the items of which keep(const T&) is true. take: of the first n.
     template <class F>
     auto map(F f, base::spawn_site at = base::spawn_site::current()) &&;
@@ -132,15 +134,11 @@ private:
     static void wait_for(detail::stream_state<T>& s, detail::receiving<T>& half) {
         struct waiting {
             detail::stream_state<T>& of;
-            explicit waiting(detail::stream_state<T>& s) : of(s) { of.wait_begins(); }
-            waiting(const waiting&) = delete;
-            waiting& operator=(const waiting&) = delete;
             ~waiting() { of.wait_ends(); }
-        };
-        const waiting until_it_comes(s);
+        } const until_it_comes{s};
         detail::channel_arm<detail::receiving<T>> arm(half);
         detail::choice_arm* const one[] = {&arm};
-        detail::choose_blocking(one, 0);
+        detail::choose_blocking(one, [&s] { s.wait_begins(); });
     }
     base::ref<detail::stream_state<T>> state_; // null: moved from
 };
@@ -218,13 +216,13 @@ template <class F>
 using produced_t = typename produced<F>::type;
 
 template <class F, class... A>
-auto launch_stream(const stream_owner& in, stream_options&& o, F&& f, A&&... a) {
+auto launch_stream(const stream_owner& in, bool takes_slot, stream_options&& o, F&& f, A&&... a) {
     using value = produced_t<F>;
     static_assert(std::is_void_v<spawned_value_t<F, sink<value>, A...>>,
                   "a producer returns task<>: what it has to give goes through its sink");
     using state = stream_state<value>;
     auto extras = std::make_unique<task_extras>();
-    if (in.group()) extras = with_limit_of(*in.group(), std::move(extras));
+    if (in.group() && takes_slot) extras = with_limit_of(*in.group(), std::move(extras));
     in.count_up();
     base::ref<state> s;
     try {
@@ -280,10 +278,11 @@ struct step_value<task<R>> : std::type_identity<R> {};
 template <class Producer, class T, class A>
 auto add_step(Producer step, stream<T> in, A&& argument, base::spawn_site at) {
     if (!in.shared()) throw base::usage_error("the stream was moved from: use the one it was moved to");
-    const auto& from = *in.shared();
+    auto& from = *in.shared();
+    from.want(); // by the last of the steps
     const stream_owner where(from, at);
-    return launch_stream(where, {.capacity = from.channel().capacity(), .site = at}, step, std::move(in),
-                         std::forward<A>(argument));
+    return launch_stream(where, false, {.capacity = from.channel().capacity(), .site = at}, step,
+                         std::move(in), std::forward<A>(argument));
 }
 
 /// Stops a stream, wherever its handle has gone.
@@ -304,7 +303,7 @@ auto run_with_stream(stream_options o, B body, F producer, A... args)
     -> task<task_value_t<B&, stream<produced_t<F>>>> {
     if (o.site.line() == 0) o.site = awaited_at();
     auto scope = [&](group g) -> task<task_value_t<B&, stream<produced_t<F>>>> {
-        auto s = launch_stream(stream_owner(g), std::move(o), std::move(producer), std::move(args)...);
+        auto s = launch_stream(stream_owner(g), true, std::move(o), std::move(producer), std::move(args)...);
         const stop_at_exit end(s.shared());
         co_return co_await body(std::move(s));
     };
@@ -331,12 +330,12 @@ concept not_options = !std::is_same_v<std::remove_cvref_t<F>, stream_options>;
 template <class F, class... A>
     requires detail::not_options<F>
 auto spawn_stream(stream_owner in, F&& producer, A&&... args) {
-    return detail::launch_stream(in, {.site = in.site()}, std::forward<F>(producer),
+    return detail::launch_stream(in, true, {.site = in.site()}, std::forward<F>(producer),
                                  std::forward<A>(args)...);
 }
 template <class F, class... A>
 auto spawn_stream(stream_owner in, stream_options o, F&& producer, A&&... args) {
-    return detail::launch_stream(in, std::move(o), std::forward<F>(producer), std::forward<A>(args)...);
+    return detail::launch_stream(in, true, std::move(o), std::forward<F>(producer), std::forward<A>(args)...);
 }
 
 /// `co_await with_stream(print_all, tokens, prompt)`: runs print_all(stream<T>), the consumer, which reads what

@@ -19,10 +19,11 @@ public:
     void wake_one(side who) noexcept;
     base::mutex& lock() noexcept { return m_; }
     bool any(side who) const noexcept { return list_of(who).any(); }
-    void list(side who, wait_node& n, bool again) noexcept TENURE_REQUIRES(m_) { list_of(who).add(n, again); }
-    void unlist(side who, wait_node& n) noexcept {
+    void list(side who, wait_node& n, bool first) noexcept TENURE_REQUIRES(m_) { list_of(who).add(n, first); }
+    /// False: it was popped.
+    bool unlist(side who, wait_node& n) noexcept {
         base::mutex_lock l(m_);
-        list_of(who).remove(n);
+        return list_of(who).remove(n);
     }
     /// A partner without a buffer; the caller settles with it, and wakes it.
     wait_node* take_waiting(side who) noexcept TENURE_REQUIRES(m_) {
@@ -144,6 +145,13 @@ struct sending {
     channel_state<T>* to;
     T item;
     bool refused = false; // the channel is closed
+    bool spent = false;
+    void begin() const {
+        if (spent)
+            throw base::usage_error(
+                "send: the operation was awaited before, and its item has gone: call send() for "
+                "each item");
+    }
     /// Of a channel with a buffer.
     bool try_buffer() noexcept {
         const transfer how = to->push(item);
@@ -156,7 +164,8 @@ struct sending {
     void* place() noexcept { return &item; }
     channel_state<T>& channel() const noexcept { return *to; }
     /// Throws: closed_error.
-    void result() const {
+    void result() {
+        spent = true;
         if (refused) throw_channel_closed();
     }
 };
@@ -165,12 +174,14 @@ struct receiving {
     static constexpr auto side = channel_base::side::receive;
     channel_state<T>* from;
     std::optional<T> item{}; // stays empty: the channel has ended
+    static constexpr bool refused = false;
+    static void begin() noexcept {}
     bool try_buffer() noexcept { return from->pop(item) != transfer::not_now; }
     bool ended() const noexcept TENURE_NO_ANALYSIS { return from->closed_here(); }
     void meet(wait_node& sender) noexcept { from->take_from(sender, item); }
     void* place() noexcept { return &item; }
     channel_state<T>& channel() const noexcept { return *from; }
-    std::optional<T> result() noexcept { return std::move(item); }
+    std::optional<T> result() noexcept { return std::exchange(item, std::nullopt); }
 };
 
 /// One of the two, as something that is waited for.
@@ -190,16 +201,16 @@ public:
     void settle() noexcept override {
         if (partner_) half_.meet(*partner_);
     }
-    void list(chooser& who, bool again) noexcept override TENURE_NO_ANALYSIS { // as try_take()
+    void list(chooser& who) noexcept override TENURE_NO_ANALYSIS { // as try_take()
         node_.who = &who;
-        if (!of().buffered()) return of().list(Half::side, node_, again);
+        if (!of().buffered()) return of().list(Half::side, node_, in_vain_);
         base::mutex_lock l(of().lock());
-        of().list(Half::side, node_, again);
+        of().list(Half::side, node_, in_vain_);
     }
     bool may_be_ready() noexcept override {
         return of().buffered() && !(Half::side == side::send ? of().full() : of().empty());
     }
-    void unlist() noexcept override { of().unlist(Half::side, node_); }
+    void unlist() noexcept override { in_vain_ = !of().unlist(Half::side, node_); }
     void pass_on() noexcept override {
         if (may_be_ready() && of().any(Half::side)) of().wake_one(Half::side);
     }
@@ -211,6 +222,7 @@ private:
     Half& half_;
     base::ref<channel_base> kept_; // while it waits
     wait_node* partner_ = nullptr;
+    bool in_vain_ = false; // it was woken; listed again, it keeps its place
     wait_node node_;
 };
 
@@ -225,8 +237,14 @@ public:
     channel_operation(channel_operation&& o) noexcept : half_(std::move(o.half_)) {}
     channel_operation& operator=(const channel_operation&) = delete;
     ~channel_operation() = default;
-    bool ready() noexcept { return half_.channel().buffered() && half_.try_buffer(); }
-    void start(strand& s, frame& f) { wait_.emplace(half_).start(s, f); }
+    bool ready() {
+        half_.begin();
+        return half_.channel().buffered() && half_.try_buffer();
+    }
+    void start(strand& s, frame& f) {
+        half_.begin();
+        wait_.emplace(half_).start(s, f);
+    }
     decltype(auto) result() { return half_.result(); }
     /// For select_any().
     Half& half() noexcept { return half_; }
@@ -234,10 +252,12 @@ public:
 private:
     class wait final : public choice_operation {
     public:
-        explicit wait(Half& h) noexcept : arm_(h) {}
+        explicit wait(Half& h) noexcept : half_(h), arm_(h) {}
 
     private:
         std::span<choice_arm* const> arms() noexcept override { return {&one_, 1}; }
+        bool refused() const noexcept override { return half_.refused; }
+        Half& half_;
         channel_arm<Half> arm_;
         choice_arm* one_ = &arm_;
     };
@@ -249,7 +269,7 @@ template <class Half>
 decltype(auto) transfer_blocking(Half half) {
     channel_arm<Half> arm(half);
     choice_arm* const one[] = {&arm};
-    choose_blocking(one, 0);
+    choose_blocking(one);
     return half.result();
 }
 

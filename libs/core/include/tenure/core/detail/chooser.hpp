@@ -5,6 +5,7 @@
 #include <tenure/core/detail/wake_up.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <span>
 
 namespace tenure::inline v0::core::detail {
@@ -25,8 +26,8 @@ public:
     virtual void settle() noexcept {}
     /// To be held while it is tried and listed, together with those of the other arms. Null: none.
     virtual base::mutex* lock() noexcept { return nullptr; }
-    /// From here on a change notifies the chooser. `again`: it was woken for nothing.
-    virtual void list(chooser& who, bool again) noexcept = 0;
+    /// From here on a change notifies the chooser. Whoever was woken for nothing keeps its place.
+    virtual void list(chooser& who) noexcept = 0;
     /// After list(), without a lock: could it be taken now? Then nobody may have seen us to notify.
     virtual bool may_be_ready() noexcept = 0;
     /// Afterwards nothing reaches the chooser by this arm.
@@ -48,11 +49,10 @@ public:
 
     basic_choice_word<choice_atomic> word;
 
-    /// Tries the arms from number `from` on, in turn. Some arm's number: it has been taken. `none`: all are listed, and
-    /// wake() will come, or has come.
-    std::size_t begin(std::span<choice_arm* const> arms, std::size_t from) noexcept;
+    /// Tries the arms in turn. Some arm's number: it has been taken. `none`: all are listed, and wake() will come, or has come.
+    std::size_t begin(std::span<choice_arm* const> arms) noexcept { return try_and_list(arms); }
     /// After wake(), the same. Once it gives a number, nothing is listed.
-    std::size_t woken(std::span<choice_arm* const> arms, std::size_t from) noexcept;
+    std::size_t woken(std::span<choice_arm* const> arms) noexcept;
     /// After wake(), in place of woken(): takes nothing, except what was given. `none`: nothing.
     std::size_t leave(std::span<choice_arm* const> arms) noexcept;
     /// True: wake() will not come, and nothing is listed.
@@ -74,7 +74,7 @@ public:
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
 private:
-    std::size_t try_and_list(std::span<choice_arm* const> arms, std::size_t from, bool again) noexcept;
+    std::size_t try_and_list(std::span<choice_arm* const> arms) noexcept;
     static std::size_t unlist(std::span<choice_arm* const> arms) noexcept;
     static void pass_on(std::span<choice_arm* const> arms) noexcept;
 
@@ -82,7 +82,7 @@ private:
     wake_up* thread_ = nullptr;
 };
 
-/// A wait of a coroutine for one of its arms. `Self` has arms(), a span of them, and first().
+/// A wait of a coroutine for one of its arms.
 class choice_operation : public operation, public link {
 public:
     using tenure_operation = void;
@@ -91,7 +91,7 @@ public:
     void start(strand& s, frame&) {
         chooser_.wakes(s);
         s.wait(this, this);
-        if (const auto i = chooser_.begin(arms(), first()); i != chooser::none) take(s, i);
+        if (const auto i = chooser_.begin(arms()); i != chooser::none) take(s, i);
     }
     bool try_cancel() noexcept final { return chooser_.withdraw(arms()); }
     void woken(strand& s) noexcept final;
@@ -100,18 +100,19 @@ public:
 protected:
     ~choice_operation() = default;
     virtual std::span<choice_arm* const> arms() noexcept = 0;
-    virtual std::size_t first() noexcept { return 0; }
     virtual void taken(std::size_t) noexcept {}
+    /// What was taken is a refusal, which gives way to a cancellation of the task.
+    virtual bool refused() const noexcept { return false; }
 
 private:
     void take(strand& s, std::size_t i) noexcept {
         taken(i);
-        s.next = step::resume;
+        s.next = refused() && s.cancelled() ? step::unwind : step::resume;
     }
     chooser chooser_;
 };
 
-/// The same for a thread. Returns the arm's number.
-std::size_t choose_blocking(std::span<choice_arm* const> arms, std::size_t from);
+/// The same for a thread. Returns the arm's number. Calls listed() when it has begun to wait.
+std::size_t choose_blocking(std::span<choice_arm* const> arms, const std::function<void()>& listed = {});
 
 } // namespace tenure::inline v0::core::detail

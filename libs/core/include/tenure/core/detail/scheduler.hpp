@@ -149,7 +149,8 @@ private:
     strand* head_ TENURE_GUARDED_BY(m_) = nullptr;
     strand* tail_ TENURE_GUARDED_BY(m_) = nullptr;
     idle_workers idle_ TENURE_GUARDED_BY(m_);
-    std::size_t turns_ TENURE_GUARDED_BY(m_) = 0; // what was drawn, without a seed
+    static constexpr std::uint64_t first_drawn = 0x9E3779B97F4A7C15u;
+    std::uint64_t drawn_ TENURE_GUARDED_BY(m_) = first_drawn; // without a seed of the test's
     // Writer: stop_workers(), under m_. Readers: workers; relaxed, since one that goes to sleep looks again under m_.
     std::atomic<bool> stop_{false};
     unsigned lent_ TENURE_GUARDED_BY(m_) = 0;    // workers that block

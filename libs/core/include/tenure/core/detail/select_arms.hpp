@@ -54,7 +54,7 @@ struct arm_for<channel_operation<Half>> {
 class registered_arm : public choice_arm {
 public:
     choice_arm* arm() noexcept { return this; }
-    void list(chooser& who, bool) noexcept final { pass_on_to(&who); }
+    void list(chooser& who) noexcept final { pass_on_to(&who); }
     bool may_be_ready() noexcept final { return try_take(); } // told before it was listed
     void unlist() noexcept final { pass_on_to(nullptr); }
 
@@ -133,9 +133,10 @@ public:
     using value_type = base::cause_ptr;
     explicit context_arm(const context& c) : context_(c) {}
     void prepare(strand&) {
-        if (!try_take()) callback_ = context_.after_func([this] { changed(); });
+        if (!context_.cancel_requested()) // which looks at the clock
+            callback_ = context_.after_func([this] { changed(); });
     }
-    bool try_take() noexcept override { return context_.cancel_requested(); }
+    bool try_take() noexcept override { return context_.node().cancelled(); }
     base::cause_ptr value() const noexcept { return context_.cause(); }
 
 private:

@@ -33,13 +33,13 @@ public:
     // The consumer's.
     void stop() noexcept { leave_reading(consumer::stopped, nullptr); }
     /// Somebody reads, or stops it: it is not forgotten.
-    void want() noexcept { wanted_ = true; }
+    void want() noexcept { wanted_.store(true, std::memory_order_relaxed); }
     /// The handle is gone.
     void drop() noexcept;
-    /// Around a wait for an item.
+    /// Around a wait for an item: from when the consumer is listed.
     void wait_begins();
     void wait_ends() noexcept;
-    void got_item() noexcept { fresh_ = true; }
+    void got_item() noexcept;
     /// The channel has ended. Throws: why, the first time.
     void at_end();
     /// After the producer's end. Throws: its failure, unless it has been told.
@@ -56,13 +56,17 @@ public:
 
 protected:
     virtual void close_channel() noexcept = 0;
+    /// It has been given nothing yet, and nobody has woken it.
+    virtual bool consumer_waits() const noexcept = 0;
 
 private:
     enum class consumer : std::uint8_t { reading, stopped, stalled };
     class stall_timer final : public timer {
     public:
         explicit stall_timer(stream_base& s) noexcept : of_(s) {}
-        void fire(held_nodes& visited) noexcept override { of_.leave_reading(consumer::stalled, &visited); }
+        void fire(held_nodes& visited) noexcept override {
+            if (of_.consumer_waits()) of_.leave_reading(consumer::stalled, &visited);
+        }
 
     private:
         stream_base& of_;
@@ -78,8 +82,7 @@ private:
     const std::shared_ptr<const unread_failure_hook> hook_; // it may outlive the runtime
     const base::duration stall_;
     base::ref<task_object> producer_; // constant after begin()
-    bool wanted_ = false;             // the consumer's
-    bool fresh_ = true;               // the consumer's: an item has come since it last began to wait
+    std::atomic<bool> wanted_{false}; // relaxed: only a report depends on it
 
     // Writers: stop(), the stall timer; the first one wins (acq_rel). Readers: the consumer (acquire).
     std::atomic<consumer> consumer_{consumer::reading};
@@ -89,7 +92,8 @@ private:
     bool end_told_ TENURE_GUARDED_BY(m_) = false;
     bool gone_ TENURE_GUARDED_BY(m_) = false;
     bool armed_ TENURE_GUARDED_BY(m_) = false;
-    base::time_point last_sign_ TENURE_GUARDED_BY(m_){}; // of life: or when the consumer began to wait
+    base::time_point waits_since_ TENURE_GUARDED_BY(m_){};
+    base::duration left_ TENURE_GUARDED_BY(m_){}; // of the stall limit, when the consumer began to wait
     stall_timer timer_;
 };
 
@@ -103,6 +107,7 @@ public:
 
 private:
     void close_channel() noexcept override { channel_->close(); }
+    bool consumer_waits() const noexcept override { return channel_->any(channel_base::side::receive); }
     const base::ref<channel_state<T>> channel_;
 };
 
@@ -113,13 +118,8 @@ public:
     static constexpr bool is_checkpoint = true;
     send_to_stream(channel_state<T>& to, T&& v) noexcept : send_(sending<T>{&to, std::move(v)}) {}
     // A stream that its consumer has left cancels the producer, perhaps after it was asked about that; and is closed then.
-    bool ready() noexcept { return send_.ready() && !send_.half().refused; }
-    void start(strand& s, frame& f) {
-        send_.start(s, f);
-        const sending<T>& half = send_.half();
-        if (s.next == step::resume && half.refused && half.channel().closed() && s.cancelled())
-            s.next = step::unwind;
-    }
+    bool ready() { return send_.ready() && !send_.half().refused; }
+    void start(strand& s, frame& f) { send_.start(s, f); }
     void result() { send_.result(); }
 
 private:
@@ -134,24 +134,25 @@ public:
     explicit next_of_stream(stream_state<T>& s) noexcept : of_(&s), receive_(receiving<T>{&s.channel()}) {}
     next_of_stream(next_of_stream&&) noexcept = default; // before it is awaited
     next_of_stream& operator=(next_of_stream&&) = delete;
-    ~next_of_stream() { waited(); }
-    bool ready() noexcept { return receive_.ready(); }
+    ~next_of_stream() {
+        if (kept_) kept_->wait_ends();
+    }
+    bool ready() { return receive_.ready(); }
     void start(strand& s, frame& f) {
-        of_->wait_begins();
-        kept_ = base::ref<stream_state<T>>::share(of_);
         receive_.start(s, f);
+        if (s.next != step::park) return;
+        kept_ = base::ref<stream_state<T>>::share(of_);
+        of_->wait_begins();
     }
     std::optional<T> result() {
-        waited();
+        const auto keep = std::exchange(kept_, nullptr); // perhaps the last one
+        if (keep) keep->wait_ends();
         std::optional<T> got = receive_.result();
         got ? of_->got_item() : of_->at_end();
         return got;
     }
 
 private:
-    void waited() noexcept {
-        if (const auto keep = std::exchange(kept_, nullptr)) keep->wait_ends();
-    }
     stream_state<T>* of_;
     base::ref<stream_state<T>> kept_; // while it waits
     channel_operation<receiving<T>> receive_;
