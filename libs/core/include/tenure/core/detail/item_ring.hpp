@@ -12,7 +12,7 @@
 //  4. Somebody who wants to sleep says so first (wait_list.hpp) and then looks at head and tail: both are moved on by
 //     seq_cst read-modify-writes, before the mover looks for sleepers. One of the two sees the other (Dekker).
 #pragma once
-#include <tenure/base/detail/word_lock.hpp>
+#include <tenure/base/mutex.hpp>
 
 #include <atomic>
 #include <bit>
