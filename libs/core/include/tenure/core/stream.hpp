@@ -90,9 +90,8 @@ public:
     /// The same for plain code: the thread waits. Throws: as next(); usage_error inside a coroutine.
     std::optional<T> blocking_next() {
         auto& s = state();
-        detail::check_blocking_wait(nullptr);
         detail::receiving<T> half{&s.channel()};
-        if (!s.channel().buffered() || !half.try_buffer()) wait_for(s, half);
+        wait_for(s, half);
         std::optional<T> got = half.result();
         got ? s.got_item() : s.at_end();
         return got;
@@ -136,9 +135,7 @@ private:
             detail::stream_state<T>& of;
             ~waiting() { of.wait_ends(); }
         } const until_it_comes{s};
-        detail::channel_arm<detail::receiving<T>> arm(half);
-        detail::choice_arm* const one[] = {&arm};
-        detail::choose_blocking(one, [&s] { s.wait_begins(); });
+        detail::wait_blocking(half, [&s] { s.wait_begins(); });
     }
     base::ref<detail::stream_state<T>> state_; // null: moved from
 };

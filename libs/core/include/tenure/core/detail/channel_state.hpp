@@ -265,11 +265,18 @@ private:
     std::optional<wait> wait_;
 };
 
+/// For a thread. A buffer that has what is wanted takes no other thread's time; listed() as choose_blocking().
 template <class Half>
-decltype(auto) transfer_blocking(Half half) {
+void wait_blocking(Half& half, const std::function<void()>& listed = {}) {
+    check_blocking_wait(nullptr);
+    if (half.channel().buffered() && half.try_buffer()) return;
     channel_arm<Half> arm(half);
     choice_arm* const one[] = {&arm};
-    choose_blocking(one);
+    choose_blocking(one, listed);
+}
+template <class Half>
+decltype(auto) transfer_blocking(Half half) {
+    wait_blocking(half);
     return half.result();
 }
 

@@ -31,7 +31,7 @@ enum class transfer : std::uint8_t { done, not_now, busy, closed };
 
 /// After another thread has been faster: two that go on pushing at once take the line with tail from each other for every
 /// item; if the slower one lets the other go ahead for a while, each has it for many. Four senders and four receivers on two
-/// cores: 24 ns an item, without it 38.
+/// cores: 25 ns an item, without it 33.
 struct collision_pause {
     static void pause() noexcept {
         constexpr int about_a_microsecond = 64;
