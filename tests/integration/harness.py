@@ -27,6 +27,7 @@ TENURE = os.path.abspath(os.environ["TENURE"])
 HERE = os.path.dirname(os.path.abspath(__file__))
 NASTY = os.path.join(HERE, "nasty.py")
 AUDIT = "audit: tasks 0, timers 0, processes 0, descriptors 0 left"
+BEGAN = time.time() - 0.1  # the kernel stamps files with a clock that lags by a tick
 LIMIT = 30.0  # seconds that nothing here takes unless it hangs
 
 PR_SET_PDEATHSIG = 1
@@ -93,6 +94,14 @@ class Running:
         self.popen = popen
         self.pid = popen.pid
         self.started = time.monotonic()
+
+    def cgroup(self):
+        """The control group that the run has left, or None. An older one was left by a killed run of the same pid."""
+        with contextlib.suppress(FileNotFoundError):
+            path = os.path.join(CGROUP or "/nowhere", f"tenure-{self.pid}")
+            if os.stat(path).st_mtime >= BEGAN:
+                return path
+        return None
 
     def engine(self):
         return poll_until(lambda: self.popen.poll() is None and children(self.pid), "the engine")[0]
@@ -255,9 +264,8 @@ class Case(unittest.TestCase):
         self.assert_no_cgroup_is_left()
 
     def assert_no_cgroup_is_left(self):
-        if CGROUP:
-            left = [run.pid for run in self.running if os.path.exists(os.path.join(CGROUP, f"tenure-{run.pid}"))]
-            self.assertFalse(left, f"control groups are left in {CGROUP}")
+        left = [path for run in self.running if (path := run.cgroup())]
+        self.assertFalse(left, "control groups are left")
 
     def wait_nothing_lives(self, limit):
         """Reaps what became ours; fails unless all is gone within `limit` seconds. Returns how long it took."""

@@ -1,9 +1,10 @@
 """Commands that cannot be started or do not succeed: each item says why, a shared reason is told once."""
+import contextlib
 import os
 import re
 import subprocess
 
-from harness import CGROUP, TENURE, Case, as_nobody, poll_until
+from harness import TENURE, Case, as_nobody, poll_until
 from processes import cgroup_mount, marked
 
 
@@ -216,10 +217,10 @@ class DeafToSigkill(Case):
             self.reap_strays()
             return not marked(self.mark)
         poll_until(gone, "the end of what was frozen")
-        for run in self.running if CGROUP else ():
-            top = os.path.join(CGROUP, f"tenure-{run.pid}")
-            for folder, _, _ in os.walk(top, topdown=False):
-                os.rmdir(folder)  # the run could not: it was in use
+        for run in self.running:
+            for folder, _, _ in os.walk(run.cgroup() or "/nowhere", topdown=False):
+                with contextlib.suppress(FileNotFoundError):  # another run has done it
+                    os.rmdir(folder)  # the run could not: it was in use
 
     def test_the_run_goes_on_and_ends_and_names_it(self):
         script = ('if [ $1 = a ]; then echo $$ > $F/tasks; echo FROZEN > $F/freezer.state; fi; echo "item $1"')

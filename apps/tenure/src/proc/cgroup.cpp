@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <span>
 #include <string_view>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@
 namespace tenure::inline v0::app {
 
 namespace {
+
+constexpr std::string_view name_prefix = "tenure-";
 
 std::string read_text(int folder, const char* name) {
     const io::unique_fd file(openat(folder, name, O_RDONLY | O_CLOEXEC));
@@ -180,25 +183,35 @@ std::string own_cgroup(const std::string& mountinfo, const std::string& self) {
 }
 
 std::unique_ptr<run_cgroup> run_cgroup::create() {
-    const std::string parent =
-        own_cgroup(read_text(AT_FDCWD, "/proc/self/mountinfo"), read_text(AT_FDCWD, "/proc/self/cgroup"));
+    return create_in(
+        own_cgroup(read_text(AT_FDCWD, "/proc/self/mountinfo"), read_text(AT_FDCWD, "/proc/self/cgroup")));
+}
+
+std::unique_ptr<run_cgroup> run_cgroup::create_in(const std::string& parent) {
     if (parent.empty()) return nullptr;
-    std::string path = parent + "/tenure-" + std::to_string(getpid());
-    if (mkdir(path.c_str(), 0755) < 0) {
-        // Left by a run that was killed altogether, whose guard had this pid.
-        if (errno != EEXIST) return nullptr;
-        const io::unique_fd old(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        run_cgroup(path, io::unique_fd(dup(old.get()))).remove();
-        if (mkdir(path.c_str(), 0755) < 0) return nullptr;
-    }
+    remove_abandoned(parent);
+    std::string path = parent + "/" + std::string(name_prefix) + std::to_string(getpid());
+    if (mkdir(path.c_str(), 0755) < 0) return nullptr;
     io::unique_fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // cgroup.kill came with Linux 5.14. Without it a cgroup gives us nothing that the wardens do not have.
-    if (!directory || faccessat(directory.get(), "cgroup.kill", W_OK, 0) < 0 ||
-        !can_live_in(directory.get())) {
+    if (!directory || flock(directory.get(), LOCK_EX | LOCK_NB) < 0 ||
+        faccessat(directory.get(), "cgroup.kill", W_OK, 0) < 0 || !can_live_in(directory.get())) {
         rmdir(path.c_str());
         return nullptr;
     }
     return std::unique_ptr<run_cgroup>(new run_cgroup(std::move(path), std::move(directory)));
+}
+
+void run_cgroup::remove_abandoned(const std::string& parent) {
+    for (const std::string& name : directories_in(AT_FDCWD, parent.c_str())) {
+        if (!name.starts_with(name_prefix)) continue;
+        std::string path = parent + "/" + name;
+        io::unique_fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!directory || flock(directory.get(), LOCK_EX | LOCK_NB) < 0) continue;
+        const io::unique_fd events(openat(directory.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+        if (!events || is_populated(events.get())) continue;
+        run_cgroup(std::move(path), std::move(directory)).remove();
+    }
 }
 
 void run_cgroup::remove() const {

@@ -6,6 +6,8 @@
 // compares the wrong two): measured. So a slot's directory is made anew after a kill, and a run first tries with
 // one process whether any can live in its cgroup.
 // Layout: <own cgroup>/tenure-PID (the run) / s0, s1, … (a slot each, reused from item to item).
+// The directory of a run is locked (flock) as long as one of its processes lives. A run whose processes were all
+// killed at once leaves its directory; the next run removes what is empty and not locked.
 #pragma once
 
 #include <tenure/io/unique_fd.hpp>
@@ -30,6 +32,8 @@ class run_cgroup {
 public:
     /// Returns: empty when cgroups cannot be used here; that is no error.
     static std::unique_ptr<run_cgroup> create();
+    /// The same below the cgroup v2 directory `parent`. Removes what dead runs have left there.
+    static std::unique_ptr<run_cgroup> create_in(const std::string& parent);
 
     run_cgroup(const run_cgroup&) = delete;
     run_cgroup& operator=(const run_cgroup&) = delete;
@@ -45,6 +49,8 @@ public:
 private:
     run_cgroup(std::string path, io::unique_fd directory)
         : path_(std::move(path)), directory_(std::move(directory)) {}
+
+    static void remove_abandoned(const std::string& parent);
 
     std::string path_;
     io::unique_fd directory_;

@@ -1,6 +1,17 @@
 #include "proc/cgroup.hpp"
 
+#include <tenure/io/unique_fd.hpp>
+
 #include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace tenure::inline v0::app {
 namespace {
@@ -37,6 +48,78 @@ TEST(OwnCgroup, IsEmptyWithoutCgroupTwo) {
     EXPECT_EQ(own_cgroup("31 25 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n", "0::/x\n"), "");
     EXPECT_EQ(own_cgroup("", ""), "");
     EXPECT_EQ(own_cgroup("garbage", "0::"), "");
+}
+
+std::string text_of(const char* file) {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// A cgroup of our own to make runs in, so that other runs on this machine are not met.
+class RunCgroup : public ::testing::Test {
+protected:
+    void SetUp() override {
+        const std::string own = own_cgroup(text_of("/proc/self/mountinfo"), text_of("/proc/self/cgroup"));
+        parent_ = own + "/cgroup-test-" + std::to_string(getpid());
+        if (own.empty() || mkdir(parent_.c_str(), 0755) < 0) GTEST_SKIP() << "no cgroup v2 can be made here";
+        if (!run_cgroup::create_in(parent_)) {
+            rmdir(parent_.c_str());
+            GTEST_SKIP() << "no process can be started into a cgroup here";
+        }
+        rmdir(name_of(getpid()).c_str());
+    }
+    void TearDown() override { rmdir(parent_.c_str()); }
+
+    std::string name_of(pid_t pid) const { return parent_ + "/tenure-" + std::to_string(pid); }
+
+    std::string parent_;
+};
+
+TEST_F(RunCgroup, IsMadeAndRemovedWithItsSlots) {
+    const auto run = run_cgroup::create_in(parent_);
+    ASSERT_TRUE(run);
+    EXPECT_EQ(run->path(), name_of(getpid()));
+    ASSERT_TRUE(slot_cgroup::create(*run, 0));
+    run->remove();
+    EXPECT_FALSE(std::filesystem::exists(run->path()));
+}
+
+TEST_F(RunCgroup, WhatDeadRunsHaveLeftIsRemovedByTheNextRun) {
+    // One of another pid, and one of ours.
+    for (const pid_t pid : {getpid() + 1, getpid()}) {
+        ASSERT_EQ(mkdir(name_of(pid).c_str(), 0755), 0);
+        ASSERT_EQ(mkdir((name_of(pid) + "/s0").c_str(), 0755), 0);
+        ASSERT_EQ(mkdir((name_of(pid) + "/s0/below").c_str(), 0755), 0);
+    }
+    const auto run = run_cgroup::create_in(parent_);
+    ASSERT_TRUE(run);
+    EXPECT_FALSE(std::filesystem::exists(name_of(getpid() + 1)));
+    EXPECT_FALSE(std::filesystem::exists(run->path() + "/s0"));
+    run->remove();
+}
+
+TEST_F(RunCgroup, OfARunThatLivesIsLeftAlone) {
+    const std::string other = name_of(getpid() + 1);
+    ASSERT_EQ(mkdir(other.c_str(), 0755), 0);
+    const io::unique_fd lock(open(other.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+    const auto run = run_cgroup::create_in(parent_);
+    ASSERT_TRUE(run);
+    EXPECT_TRUE(std::filesystem::exists(other));
+    // It is locked itself, too, so that no other run takes it for a dead one.
+    const io::unique_fd again(open(run->path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    EXPECT_EQ(flock(again.get(), LOCK_EX | LOCK_NB), -1);
+    run->remove();
+    rmdir(other.c_str());
+}
+
+TEST_F(RunCgroup, OfAnotherRunWithTheSamePidIsNotTouched) {
+    // Two PID namespaces may share a cgroup.
+    ASSERT_EQ(mkdir(name_of(getpid()).c_str(), 0755), 0);
+    const io::unique_fd lock(open(name_of(getpid()).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+    EXPECT_FALSE(run_cgroup::create_in(parent_));
+    EXPECT_EQ(rmdir(name_of(getpid()).c_str()), 0);
 }
 
 } // namespace
