@@ -29,6 +29,7 @@ esac
     -DCMAKE_BUILD_TYPE=Release "${options[@]}"
 "$cmake" --build "$work/build" -j "$(nproc)"
 "$work/build/layer_alone"
+"$work/build/wire_alone"
 output=$("$work/build/consumer")
 echo "$output"
 [ "$output" = "6 times 7 is 42" ] || { echo "the consumer says something else"; exit 1; }

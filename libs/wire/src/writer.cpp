@@ -1,0 +1,27 @@
+#include <tenure/wire/writer.hpp>
+
+#include <algorithm>
+#include <new>
+
+namespace tenure::inline v0::wire {
+
+void writer::grow(std::size_t n) {
+    const std::size_t used = size();
+    if (n > std::numeric_limits<std::size_t>::max() / 4 - used) throw std::bad_alloc();
+    const std::size_t capacity =
+        std::max({std::size_t{256}, 2 * static_cast<std::size_t>(end_ - begin_), used + n});
+    auto bigger = std::make_unique_for_overwrite<std::byte[]>(capacity);
+    if (used != 0) std::memcpy(bigger.get(), begin_, used);
+    owned_ = std::move(bigger);
+    begin_ = owned_.get();
+    at_ = begin_ + used;
+    end_ = begin_ + capacity;
+}
+
+void writer::fail(std::string_view type, std::string_view why) const {
+    throw wire_error("cannot write " + std::string(type) + " at offset " + std::to_string(size()) + ": " +
+                         std::string(why),
+                     size());
+}
+
+} // namespace tenure::inline v0::wire

@@ -1,0 +1,22 @@
+// layer: wire
+// expect-success
+// The control of the wire_ cases: what they should have been.
+#include <tenure/wire/codec.hpp>
+#include <tenure/wire/view.hpp>
+
+enum tight : int { one = 1, two = 2 };
+struct base {
+    std::array<int, 4> all;
+};
+struct sound {
+    base b;
+    int value;
+    std::unique_ptr<sound> next;
+    tight kind;
+};
+void f(tenure::wire::writer& w, tenure::wire::reader& r, const sound& v, std::string_view text) {
+    tenure::wire::write(w, v);
+    tenure::wire::write(w, text);
+    (void)tenure::wire::read<sound>(r);
+    (void)tenure::wire::read<tenure::wire::view<char>>(r);
+}
