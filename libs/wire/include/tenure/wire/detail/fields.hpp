@@ -9,10 +9,13 @@
 
 namespace tenure::inline v0::wire::detail {
 
-/// Stands for an initializer of any type, in unevaluated expressions only.
+/// Stands for an initializer of any type, in unevaluated expressions only. Defined for types of an unnamed namespace, of
+/// which compilers want to see a definition.
 struct any_field {
     template <class Field>
-    operator Field() const noexcept;
+    operator Field() const noexcept {
+        __builtin_unreachable();
+    }
 };
 
 /// Initializes a base class of T and nothing else.
@@ -20,7 +23,9 @@ template <class T>
 struct only_base_of {
     template <class Base>
         requires(std::is_base_of_v<Base, T> && !std::same_as<Base, T>)
-    operator Base() const noexcept;
+    operator Base() const noexcept {
+        __builtin_unreachable();
+    }
 };
 
 template <std::size_t>
