@@ -1,8 +1,7 @@
 // layer: wire
 // expect-success
 // The control of the wire_ cases: what they should have been.
-#include <tenure/wire/codec.hpp>
-#include <tenure/wire/view.hpp>
+#include <tenure/wire/function.hpp>
 
 enum tight : int { one = 1, two = 2 };
 struct base {
@@ -19,4 +18,15 @@ void f(tenure::wire::writer& w, tenure::wire::reader& r, const sound& v, std::st
     tenure::wire::write(w, text);
     (void)tenure::wire::read<sound>(r);
     (void)tenure::wire::read<tenure::wire::view<char>>(r);
+}
+
+struct adds {
+    int amount;
+    int operator()(int x) const { return x + amount; }
+};
+int length(tenure::wire::view<char> text);
+void g(tenure::wire::writer& w, const std::string& text) {
+    tenure::wire::write_call(w, adds{1}, 2);
+    tenure::wire::write_call(w, [](int x) { return x; }, 1);
+    tenure::wire::write_call(w, tenure::wire::fn<&length>, text);
 }

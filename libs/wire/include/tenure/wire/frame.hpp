@@ -12,9 +12,6 @@
 
 namespace tenure::inline v0::wire {
 
-/// Grows when frames or values change their bytes. Both sides must have the same.
-inline constexpr std::uint16_t format_version = 1;
-
 /// What a frame is for. Users of frames number theirs from first_user.
 enum class frame_kind : std::uint16_t { hello = 1, first_user = 16 };
 

@@ -3,6 +3,7 @@
 #include <tenure/wire/wire_error.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -13,6 +14,9 @@
 #include <vector>
 
 namespace tenure::inline v0::wire {
+
+/// Grows when frames or values change their bytes. Both sides must have the same.
+inline constexpr std::uint16_t format_version = 1;
 
 /// Contiguous bytes that travel beside a message.
 using segment = std::span<const std::byte>;
