@@ -2,6 +2,7 @@
 // every run. bench/instructions/count runs it under callgrind.
 #include <tenure/core/testing.hpp>
 #include <tenure/tenure.hpp>
+#include <tenure/wire/function.hpp>
 
 #include <cstdlib>
 #include <cstring>
@@ -83,6 +84,34 @@ task<> cancel(int n) {
     });
 }
 
+// As a pool sends a task and its worker runs it: an int and a string of 10.
+int wire_answer(int n, const std::string& text) { return n + static_cast<int>(text.size()); }
+const std::string ten = "0123456789";
+task<> wire_encode(int n) {
+    tenure::wire::writer w;
+    for (int i = 0; i < n; ++i) {
+        w.clear();
+        tenure::wire::write(w, i);
+        tenure::wire::write(w, ten);
+        if (w.size() != 22) std::abort();
+    }
+    co_return;
+}
+task<> wire_call(int n) {
+    tenure::wire::writer w;
+    tenure::wire::writer result;
+    tenure::wire::function_table functions;
+    for (int i = 0; i < n; ++i) {
+        w.clear();
+        result.clear();
+        tenure::wire::write_call(w, tenure::wire::fn<&wire_answer>, i, ten);
+        tenure::wire::reader call(w.message());
+        tenure::wire::run_call(functions, call, result);
+        if (tenure::wire::decode<int>(result.message()) != i + 10) std::abort();
+    }
+    co_return;
+}
+
 struct path {
     const char* name;
     task<> (*run)(int n);
@@ -98,6 +127,8 @@ constexpr path paths[] = {
     {"cancel", cancel},
     {"channel_buffered", channel_buffered},
     {"channel_handover", channel_handover},
+    {"wire_encode", wire_encode},
+    {"wire_call", wire_call},
 };
 
 } // namespace
