@@ -15,6 +15,8 @@ struct stream_options {
     std::size_t capacity = 16;
     /// How long the consumer waits without an item and without a heartbeat; 0: no limit.
     base::duration stall{};
+    /// The producer is one of the tasks that group_options::max_concurrency counts.
+    bool takes_slot = true;
     std::string name{}; // of the producer
     base::spawn_site site = base::spawn_site::current();
 };
@@ -332,7 +334,9 @@ auto spawn_stream(stream_owner in, F&& producer, A&&... args) {
 }
 template <class F, class... A>
 auto spawn_stream(stream_owner in, stream_options o, F&& producer, A&&... args) {
-    return detail::launch_stream(in, true, std::move(o), std::forward<F>(producer), std::forward<A>(args)...);
+    const bool takes_slot = o.takes_slot;
+    return detail::launch_stream(in, takes_slot, std::move(o), std::forward<F>(producer),
+                                 std::forward<A>(args)...);
 }
 
 /// `co_await with_stream(print_all, tokens, prompt)`: runs print_all(stream<T>), the consumer, which reads what

@@ -1,0 +1,204 @@
+// The jobs of one map: which batches wait, which job runs which one, and what becomes of an item that takes too long.
+//
+// Three parts share it: the dispatcher reads items and offers batches, the collector takes finished ones, the watch gives items
+// up that have had their time. A job is a task of the map's owner; it runs batch after batch while there are any, and ends. Nobody
+// waits for a job: what counts is its batch. So a job that does not come back holds up nothing but its worker, for which another
+// thread is called (stand_in.hpp), and its owner.
+//
+// INVARIANTS
+//  1. A batch is in ready_, or a job runs it, or it is in done_; never in two of them. Every offered one comes to done_ unless the
+//     map is stopped.
+//  2. active_ jobs run, at most `jobs`; one that was given up does not count. While a batch is ready, `jobs` of them run.
+//  3. No code of the user runs under the lock.
+#pragma once
+#include <tenure/base/mutex.hpp>
+#include <tenure/core/channel.hpp>
+#include <tenure/core/event.hpp>
+#include <tenure/core/future.hpp>
+#include <tenure/core/group.hpp>
+#include <tenure/core/runtime.hpp>
+#include <tenure/core/stand_in.hpp>
+#include <tenure/core/stream.hpp>
+#include <tenure/parallel/detail/item_turn.hpp>
+#include <tenure/parallel/options.hpp>
+
+#include <deque>
+#include <exception>
+#include <list>
+#include <memory>
+#include <optional>
+
+namespace tenure::inline v0::parallel {
+
+/// Where a map's tasks live: a group, or a runtime.
+class map_owner {
+public:
+    map_owner(core::group g) : group_(std::move(g)) {}
+    map_owner(core::runtime& rt) noexcept : runtime_(&rt) {}
+
+    template <class F, class... A>
+    auto spawn(core::spawn_options o, F&& f, A&&... a) {
+        return group_ ? group_->spawn(std::move(o), std::forward<F>(f), std::forward<A>(a)...)
+                      : runtime_->submit(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+    }
+    base::time_point now() const noexcept { return sched().now(); }
+    bool has_workers() const noexcept { return sched().has_workers(); }
+    core::stream_owner for_stream(base::spawn_site at) const {
+        return group_ ? core::stream_owner(*group_, at) : core::stream_owner(*runtime_, at);
+    }
+
+private:
+    core::detail::scheduler& sched() const noexcept {
+        return group_ ? group_->state().sched : runtime_->sched();
+    }
+    std::optional<core::group> group_;
+    core::runtime* runtime_ = nullptr;
+};
+
+namespace detail {
+
+/// Items that a job takes at once, with their results.
+class batch {
+public:
+    batch(std::size_t number, std::size_t first) noexcept : number(number), first(first) {}
+    batch(const batch&) = delete;
+    batch& operator=(const batch&) = delete;
+    virtual ~batch() = default;
+    virtual std::size_t count() const noexcept = 0;
+    /// Item k has had its time. Called once it is nobody's.
+    virtual void time_out(std::size_t k, std::exception_ptr e) = 0;
+
+    const std::size_t number; // of the batch: the first one is 0
+    const std::size_t first;  // the index of its first item
+    item_turn turn;
+};
+
+/// One job. Confined to it, but for what the watch reads under the lock.
+class job {
+public:
+    std::shared_ptr<batch> doing; // written by the job under the lock
+    std::uint32_t turn = 0;       // as `doing`, and the next one: the item that it begins with
+    std::size_t from = 0;
+    core::stand_in worker;
+
+private:
+    friend class jobs;
+    std::optional<core::future<void>> task_; // guarded by the lock, as all below
+    bool given_up_ = false;
+    item_turn::seen seen_;
+    base::time_point since_{};
+    std::list<std::shared_ptr<job>>::iterator place_;
+};
+
+class jobs : public std::enable_shared_from_this<jobs> {
+public:
+    jobs(map_owner in, map_plan&& p);
+    jobs(const jobs&) = delete;
+    jobs& operator=(const jobs&) = delete;
+    virtual ~jobs() = default;
+
+    const map_plan plan;
+
+    // ---- the dispatcher
+    /// Waits until the window has room. How many items the next batch is to have.
+    core::task<std::size_t> room();
+    void offer(std::shared_ptr<batch> b);
+    /// There are no more items; `error` if that is because reading them failed.
+    void end_of_items(std::exception_ptr error) noexcept;
+
+    // ---- a job
+    /// Its next batch; null: it ends.
+    bool take(job& me);
+    bool stopped() const noexcept { return stopped_.load(std::memory_order_relaxed); }
+    void begin(job& me, std::size_t k) noexcept {
+        if (timed_) me.doing->turn.begin(me.turn, k);
+    }
+    /// False: the item was given up; the job touches nothing more.
+    bool end(job& me, std::size_t k) noexcept { return !timed_ || me.doing->turn.end(me.turn, k); }
+    void finished(job& me, base::duration took);
+    void left(job& me) noexcept;
+    base::time_point now() const noexcept { return in_.now(); }
+
+    // ---- the collector
+    /// The next batch that is done, in no order; null: all have been.
+    core::task<std::shared_ptr<batch>> next_done();
+    /// The consumer's buffer has taken the results of n items.
+    void delivered(std::size_t n) noexcept;
+    std::exception_ptr source_error() const noexcept { return source_error_; }
+    /// Cancels what runs. Nothing is begun any more.
+    void stop() noexcept;
+
+    // ---- the watch
+    /// False: there is nothing to watch.
+    bool is_watched() const noexcept { return timed_ || plan.deadline != no_limit; }
+    /// Until the map is stopped. On a thread of its own: the workers may all be busy with what takes too long.
+    core::task<> watch();
+
+protected:
+    /// Starts a job as a task of the owner.
+    virtual core::future<void> start(map_owner in, std::shared_ptr<job> j) = 0;
+
+private:
+    struct late_item {
+        std::shared_ptr<job> of;
+        item_turn::seen item;
+    };
+    void pump() noexcept;
+    void look_at_the_time();
+    void give_up(const late_item& late);
+    void expire();
+    void watch_until_stopped();
+    void done(std::shared_ptr<batch> b) noexcept;
+
+    const map_owner in_;
+    const bool timed_;
+    base::mutex m_;
+    std::deque<std::shared_ptr<batch>> ready_ TENURE_GUARDED_BY(m_);
+    std::list<std::shared_ptr<job>> running_ TENURE_GUARDED_BY(m_);
+    unsigned active_ TENURE_GUARDED_BY(m_) = 0;
+    std::exception_ptr failure_ TENURE_GUARDED_BY(m_); // of the map itself
+    base::condition stop_watching_;
+    bool watched_ TENURE_GUARDED_BY(m_) = true;
+    // Read by jobs between items, relaxed: that they stop soon is all.
+    std::atomic<bool> stopped_{false};
+    std::atomic<std::size_t> batch_size_; // writers: jobs, by what they measure; a lost update loses nothing
+
+    std::size_t read_ = 0; // confined to the dispatcher
+    std::atomic<std::size_t> delivered_{0};
+    core::event room_;
+
+    // Written before the null batch that tells of them.
+    std::size_t batches_ = 0;
+    std::exception_ptr source_error_;
+    core::channel<std::shared_ptr<batch>> done_;
+    std::size_t arrived_ = 0; // confined to the collector, as the next one
+    bool ended_ = false;
+    const base::time_point began_;
+};
+
+/// Ends a job however its task ends.
+class job_end {
+public:
+    job_end(jobs& of, job& me) noexcept : of_(of), me_(me) {}
+    job_end(const job_end&) = delete;
+    job_end& operator=(const job_end&) = delete;
+    ~job_end() { of_.left(me_); }
+
+private:
+    jobs& of_;
+    job& me_;
+};
+/// However the collector ends, the jobs are stopped.
+class stop_jobs {
+public:
+    explicit stop_jobs(jobs& of) noexcept : of_(of) {}
+    stop_jobs(const stop_jobs&) = delete;
+    stop_jobs& operator=(const stop_jobs&) = delete;
+    ~stop_jobs() { of_.stop(); }
+
+private:
+    jobs& of_;
+};
+
+} // namespace detail
+} // namespace tenure::inline v0::parallel

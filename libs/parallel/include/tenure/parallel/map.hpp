@@ -1,0 +1,331 @@
+// map: a function over many items, several at a time. The results are a stream.
+#pragma once
+#include <tenure/base/outcome.hpp>
+#include <tenure/core/observe.hpp>
+#include <tenure/core/this_task.hpp>
+#include <tenure/parallel/detail/jobs.hpp>
+#include <tenure/parallel/detail/source.hpp>
+
+#include <map>
+#include <vector>
+
+namespace tenure::inline v0::parallel {
+
+enum class item_status : std::uint8_t { done, failed, timed_out, cancelled };
+const char* to_string(item_status s) noexcept;
+
+/// How one item ended: what map_outcomes() gives.
+template <class T>
+class item_outcome {
+public:
+    item_outcome(std::size_t index, base::outcome<T> how, bool timed_out = false)
+        : index_(index), timed_out_(timed_out), how_(std::move(how)) {}
+
+    std::size_t index() const noexcept { return index_; } ///< of the item: the first one is 0
+    item_status status() const noexcept {
+        if (timed_out_) return item_status::timed_out;
+        if (how_.has_value()) return item_status::done;
+        return how_.has_failed() ? item_status::failed : item_status::cancelled;
+    }
+    explicit operator bool() const noexcept { return how_.has_value(); }
+    /// The value. Throws: what the function threw; timeout_error; task_cancelled.
+    decltype(auto) value() & { return how_.value(); }
+    decltype(auto) value() const& { return how_.value(); }
+    decltype(auto) value() && { return std::move(how_).value(); }
+    /// What value() would throw; null for a value, and for an item that was cancelled.
+    std::exception_ptr error() const { return how_.error(); }
+
+private:
+    std::size_t index_;
+    bool timed_out_;
+    base::outcome<T> how_;
+};
+
+namespace detail {
+
+inline constexpr std::size_t consumers_buffer = 64;
+/// How long a job keeps its worker before other tasks have their turn.
+inline constexpr base::duration worker_share = std::chrono::milliseconds(2);
+
+/// While a plain job is on its worker.
+class in_place {
+public:
+    explicit in_place(core::stand_in& s) noexcept : worker_(s) { worker_.begin(); }
+    in_place(const in_place&) = delete;
+    in_place& operator=(const in_place&) = delete;
+    ~in_place() { worker_.end(); }
+
+private:
+    core::stand_in& worker_;
+};
+
+template <class R>
+struct value_of_call : std::type_identity<R> {
+    static constexpr bool is_coroutine = false;
+};
+template <class R>
+struct value_of_call<core::task<R>> : std::type_identity<R> {
+    static constexpr bool is_coroutine = true;
+};
+
+/// The typed part of a map: its items, its function, its results.
+template <class Source, class F>
+class map_state final : public jobs {
+public:
+    using source_type = Source;
+    using item = typename Source::value_type;
+    static_assert(std::is_invocable_v<F&, item>, "map: the function cannot be called with an item");
+    using call = value_of_call<std::remove_cvref_t<std::invoke_result_t<F&, item>>>;
+    using value = typename call::type;
+    using result = item_outcome<value>;
+
+    class items final : public batch {
+    public:
+        using batch::batch;
+        std::size_t count() const noexcept override { return in.size(); }
+        void time_out(std::size_t k, std::exception_ptr e) override { put(k, failure(std::move(e)), true); }
+        void put(std::size_t k, base::outcome<value> how, bool timed_out = false) {
+            try {
+                out[k].emplace(first + k, std::move(how), timed_out);
+            } catch (...) { // what moving the value throws
+                out[k].emplace(first + k, failure(std::current_exception()));
+            }
+        }
+        static base::outcome<value> failure(std::exception_ptr e) {
+            return base::outcome<value>::failure(std::move(e));
+        }
+        std::vector<item> in;
+        std::vector<std::optional<result>> out; // of those whose turn is over
+    };
+
+    map_state(map_owner in, map_plan&& p, Source&& s, F&& f)
+        : jobs(std::move(in), std::move(p)), source(std::move(s)), f_(std::move(f)) {}
+
+    Source source;
+
+private:
+    core::future<void> start(map_owner in, std::shared_ptr<job> j) override {
+        auto self = std::static_pointer_cast<map_state>(shared_from_this());
+        core::spawn_options o{.name = plan.name, .site = plan.site};
+        if constexpr (call::is_coroutine)
+            return in.spawn(std::move(o), run_awaiting, std::move(self), std::move(j));
+        else
+            return in.spawn(std::move(o), run_plain, std::move(self), std::move(j));
+    }
+    static core::task<> run_awaiting(std::shared_ptr<map_state> self, std::shared_ptr<job> me) {
+        const job_end at_exit(*self, *me);
+        while (self->take(*me)) {
+            auto& b = static_cast<items&>(*me->doing);
+            const base::time_point began = self->now();
+            for (std::size_t k = me->from; k < b.count(); ++k) {
+                self->begin(*me, k);
+                item one = std::move(b.in[k]); // a body that is given up keeps its own
+                auto how = co_await core::as_outcome(std::invoke(self->f_, std::move(one)));
+                if (!self->end(*me, k)) co_return;
+                b.put(k, std::move(how));
+                if (self->stopped()) co_return;
+            }
+            self->finished(*me, self->now() - began);
+        }
+    }
+    // On a worker of its own. It ends after a while, so that other tasks have their turn.
+    static void run_plain(const std::shared_ptr<map_state>& self, const std::shared_ptr<job>& me) {
+        const job_end at_exit(*self, *me);
+        const in_place here(me->worker);
+        const base::time_point began = self->now();
+        base::time_point now = began;
+        while (now - began < worker_share && self->take(*me)) {
+            if (!self->run_batch(*me)) return;
+            const base::time_point then = std::exchange(now, self->now());
+            self->finished(*me, now - then);
+        }
+    }
+    bool run_batch(job& me) {
+        auto& b = static_cast<items&>(*me.doing);
+        for (std::size_t k = me.from; k < b.count(); ++k) {
+            begin(me, k);
+            item one = std::move(b.in[k]);
+            auto how = outcome_of(std::move(one));
+            if (!end(me, k)) return false;
+            b.put(k, std::move(how));
+            if (stopped()) return false;
+        }
+        return true;
+    }
+    base::outcome<value> outcome_of(item&& one) {
+        try {
+            if constexpr (std::is_void_v<value>) {
+                std::invoke(f_, std::move(one));
+                return base::outcome<value>::success();
+            } else {
+                return base::outcome<value>::success(std::invoke(f_, std::move(one)));
+            }
+        } catch (const base::cancelled&) {
+            return base::outcome<value>::cancelled(core::this_task::why());
+        } catch (...) {
+            return items::failure(std::current_exception());
+        }
+    }
+    F f_;
+};
+
+// The dispatcher: reads items as far as the window allows.
+template <class State>
+core::task<> dispatch(std::shared_ptr<State> st) {
+    using items = typename State::items;
+    std::exception_ptr error;
+    std::size_t index = 0;
+    bool more = true;
+    for (std::size_t number = 0; more; ++number) {
+        const std::size_t n = co_await st->room();
+        auto b = std::make_shared<items>(number, index);
+        b->in.reserve(n);
+        try {
+            while (b->in.size() < n && more) {
+                std::optional<typename State::item> one;
+                if constexpr (State::source_type::awaits)
+                    one = co_await st->source.next();
+                else
+                    st->source.next(one);
+                if (one)
+                    b->in.push_back(std::move(*one));
+                else
+                    more = false;
+            }
+        } catch (...) { // what was read before is worked on
+            error = std::current_exception();
+            more = false;
+        }
+        index += b->in.size();
+        b->out.resize(b->in.size());
+        if (!b->in.empty()) st->offer(std::move(b));
+    }
+    st->end_of_items(std::move(error));
+}
+
+// The collector: hands results on, each once.
+template <class Out, class State>
+class collector {
+    static constexpr bool outcomes = std::is_same_v<Out, typename State::result>;
+
+public:
+    collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
+
+    core::task<> run() {
+        std::map<std::size_t, std::shared_ptr<batch>> early; // done before their turn
+        std::size_t turn = 0;
+        while (auto b = co_await from_.next_done()) {
+            if (!from_.plan.in_order) {
+                co_await deliver(*b);
+                continue;
+            }
+            const std::size_t number = b->number;
+            if (number != turn && fails_at_once()) throw_failure_of(*b);
+            early.emplace(number, std::move(b));
+            for (auto next = early.begin(); next != early.end() && next->first == turn; ++turn) {
+                co_await deliver(*next->second);
+                next = early.erase(next);
+            }
+        }
+        if (const auto e = from_.source_error()) failures_.push_back(e);
+        if (failures_.size() == 1) std::rethrow_exception(failures_.front());
+        if (!failures_.empty()) throw base::group_error(std::move(failures_));
+    }
+
+private:
+    bool fails_at_once() const noexcept { return !outcomes && !from_.plan.keep_going; }
+    static auto& items_of(batch& b) { return static_cast<typename State::items&>(b); }
+    void throw_failure_of(batch& b) {
+        for (auto& one : items_of(b).out)
+            if (!*one) (void)one->value();
+    }
+    core::task<> deliver(batch& b) {
+        for (auto& one : items_of(b).out) {
+            if constexpr (outcomes) {
+                co_await to_.send(std::move(*one));
+            } else if (*one) {
+                co_await to_.send(std::move(*one).value());
+            } else if (fails_at_once()) {
+                (void)one->value();
+            } else {
+                failures_.push_back(failure_of(*one));
+            }
+            one.reset();
+        }
+        from_.delivered(b.count());
+    }
+    static std::exception_ptr failure_of(const typename State::result& one) {
+        try {
+            (void)one.value();
+        } catch (...) {
+            return std::current_exception();
+        }
+        return nullptr;
+    }
+    core::sink<Out>& to_;
+    State& from_;
+    std::vector<std::exception_ptr> failures_;
+};
+
+template <class Out, class State>
+core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
+    auto parts = [&](core::group g) -> core::task<> {
+        const stop_jobs at_exit(*st);
+        (void)g.spawn(dispatch<State>, st);
+        if (st->is_watched()) (void)g.spawn_background(&jobs::watch, st.get());
+        collector<Out, State> results(to, *st);
+        co_await results.run();
+    };
+    co_await core::with_group(std::ref(parts));
+}
+
+template <class Items, class F>
+using state_of = map_state<typename source_of<std::decay_t<Items>>::type, std::decay_t<F>>;
+
+template <class Out, class State, class Items, class F>
+core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o) {
+    using source = typename State::source_type;
+    core::stream_options how{
+        .capacity = consumers_buffer, .takes_slot = false, .name = o.name, .site = o.site};
+    auto st = std::make_shared<State>(in, plan_of(std::move(o)),
+                                      source(std::decay_t<Items>(std::forward<Items>(items))),
+                                      std::decay_t<F>(std::forward<F>(f)));
+    return core::spawn_stream(in.for_stream(how.site), std::move(how), produce<Out, State>, std::move(st));
+}
+
+} // namespace detail
+
+/// `for (auto& page : map(rt, urls, fetch, {.jobs = 8, .timeout = 3s}))`, `while (auto p = co_await pages.next())`,
+/// `co_await map(g, urls, fetch).collect()`: calls f(item) for each item, several at once, and gives what it returns.
+/// f is a plain function, or a coroutine function; it is called by several threads at once, and is destroyed after the last call.
+/// items: a range, which is copied or moved in (std::ref(range) borrows it) and read by one thread, as far ahead as
+///   pre_dispatch allows, so that it may be lazy, single-pass or without an end; or a stream<T>. Each item is moved into its
+///   call.
+/// Owner: the stream owns the map: dropping it cancels what runs, in the middle of the items as well. Each running call is a task
+///   of the group or runtime, which waits for it; in a group with max_concurrency each takes a slot.
+/// Timeout: an item that takes longer than `timeout` is given up on time, whoever reads the results and in whatever order:
+///   its task is cancelled, and the other items go on. A function that does not notice keeps its thread, for which another one
+///   works, and is a task that its owner waits for, and that close() names.
+/// Throws: usage_error for options that cannot be meant. next() throws, once, after results that came before: the first
+///   failure of an item (timeout_error for one that took too long), with which the others are cancelled; with keep_going
+///   all failures after the last result, more than one as group_error; what reading the items throws, after the
+///   results of those before; timeout_error after `deadline`.
+template <class Items, class F>
+[[nodiscard]] auto map(map_owner in, Items&& items, F&& f, map_options o = {}) {
+    using state = detail::state_of<Items, F>;
+    static_assert(!std::is_void_v<typename state::value>,
+                  "map: the function returns nothing: use map_outcomes, or parallel_for");
+    return detail::start_map<typename state::value, state>(std::move(in), std::forward<Items>(items),
+                                                           std::forward<F>(f), std::move(o));
+}
+
+/// The same, and gives for each item how it ended (item_outcome): a value, a failure, timed out, or cancelled. No item's
+/// failure ends the map; next() throws only what reading the items throws, and timeout_error after `deadline`.
+template <class Items, class F>
+[[nodiscard]] auto map_outcomes(map_owner in, Items&& items, F&& f, map_options o = {}) {
+    using state = detail::state_of<Items, F>;
+    return detail::start_map<typename state::result, state>(std::move(in), std::forward<Items>(items),
+                                                            std::forward<F>(f), std::move(o));
+}
+
+} // namespace tenure::inline v0::parallel

@@ -1,0 +1,264 @@
+#include <tenure/base/error.hpp>
+#include <tenure/core/run_blocking.hpp>
+#include <tenure/core/sleep.hpp>
+#include <tenure/parallel/detail/jobs.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace tenure::inline v0::parallel::detail {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr base::duration worth_a_batch = 1ms; // starting one costs some 0.2 us, so 1 in 5,000
+constexpr base::duration look = 1ms;          // how late the watch may see that an item has begun
+
+std::string told(base::duration d) {
+    const auto whole = [d](base::duration unit) { return d % unit == base::duration::zero(); };
+    if (whole(1s)) return std::to_string(d / 1s) + " s";
+    if (whole(1ms)) return std::to_string(d / 1ms) + " ms";
+    return std::to_string(d.count()) + " ns";
+}
+} // namespace
+
+jobs::jobs(map_owner in, map_plan&& p)
+    : plan(std::move(p)),
+      in_(std::move(in)),
+      timed_(plan.timeout != no_limit),
+      batch_size_(plan.batch_size ? plan.most_in_batch : 1),
+      done_(plan.window + 1),
+      began_(in_.now()) {}
+
+// ---- the dispatcher
+
+core::task<std::size_t> jobs::room() {
+    for (;;) {
+        room_.reset(); // before the look: whoever delivers afterwards sets it
+        const std::size_t ahead = read_ - delivered_.load(std::memory_order_acquire);
+        if (ahead < plan.window)
+            co_return std::min(plan.window - ahead, batch_size_.load(std::memory_order_relaxed));
+        co_await room_.wait();
+    }
+}
+void jobs::offer(std::shared_ptr<batch> b) {
+    read_ += b->count();
+    ++batches_;
+    {
+        base::mutex_lock l(m_);
+        ready_.push_back(std::move(b));
+    }
+    pump();
+}
+void jobs::end_of_items(std::exception_ptr error) noexcept {
+    source_error_ = std::move(error);
+    done(nullptr);
+}
+// One job for each batch that waits, as far as they may run.
+void jobs::pump() noexcept {
+    for (;;) {
+        std::shared_ptr<job> j;
+        try {
+            j = std::make_shared<job>();
+            base::mutex_lock l(m_);
+            if (stopped() || ready_.empty() || active_ >= plan.jobs) return;
+            j->place_ = running_.insert(running_.end(), j);
+            ++active_;
+        } catch (const std::bad_alloc&) {
+            return; // the jobs that run go on with what waits, and the next offer tries again
+        }
+        try {
+            core::future<void> task = start(in_, j);
+            base::mutex_lock l(m_);
+            j->task_ = task;
+            if (!stopped() && !j->given_up_) continue;
+        } catch (...) { // the owner accepts no more
+            {
+                base::mutex_lock l(m_);
+                if (!j->given_up_) {
+                    running_.erase(j->place_);
+                    --active_;
+                }
+                failure_ = std::current_exception();
+            }
+            return done(nullptr);
+        }
+        j->task_->cancel("the map has stopped");
+    }
+}
+
+// ---- a job
+
+bool jobs::take(job& me) {
+    base::mutex_lock l(m_);
+    me.doing = nullptr;
+    if (stopped() || ready_.empty()) return false;
+    me.doing = std::move(ready_.front());
+    ready_.pop_front();
+    me.seen_ = me.doing->turn.look();
+    me.turn = me.seen_.turn();
+    me.from = me.seen_.index();
+    return true;
+}
+void jobs::finished(job& me, base::duration took) {
+    const std::size_t n = me.doing->count();
+    std::shared_ptr<batch> b;
+    {
+        base::mutex_lock l(m_);
+        b = std::move(me.doing);
+    }
+    if (plan.batch_size == 0 && n >= batch_size_.load(std::memory_order_relaxed)) {
+        // As many as would have taken the right time, but at most twice as many: one measurement is little.
+        const auto ns = static_cast<double>(std::max<base::duration>(took, 1ns).count());
+        const double right = static_cast<double>(n) * static_cast<double>(worth_a_batch.count()) / ns;
+        const double next = std::clamp(right, static_cast<double>(n) / 2, static_cast<double>(n) * 2);
+        batch_size_.store(std::clamp<std::size_t>(static_cast<std::size_t>(next), 1, plan.most_in_batch),
+                          std::memory_order_relaxed);
+    }
+    done(std::move(b));
+}
+void jobs::left(job& me) noexcept {
+    {
+        base::mutex_lock l(m_);
+        if (me.given_up_) return; // it has been taken off
+        running_.erase(me.place_);
+        --active_;
+    }
+    pump();
+}
+
+// ---- the collector
+
+void jobs::done(std::shared_ptr<batch> b) noexcept {
+    // There is room: no more batches are under way than the window has items, and one null comes with them.
+    static_cast<void>(done_.try_send(b));
+}
+core::task<std::shared_ptr<batch>> jobs::next_done() {
+    for (;;) {
+        if (ended_ && arrived_ == batches_) co_return nullptr;
+        auto b = co_await done_.receive();
+        std::exception_ptr failed;
+        {
+            base::mutex_lock l(m_);
+            failed = failure_;
+        }
+        if (failed) std::rethrow_exception(failed);
+        if (b && *b) {
+            ++arrived_;
+            co_return std::move(*b);
+        }
+        ended_ = true;
+    }
+}
+void jobs::delivered(std::size_t n) noexcept {
+    delivered_.fetch_add(n, std::memory_order_release);
+    room_.set();
+}
+void jobs::stop() noexcept {
+    std::list<std::shared_ptr<job>> running;
+    std::deque<std::shared_ptr<batch>> unread; // their items go without the lock
+    {
+        base::mutex_lock l(m_);
+        stopped_.store(true, std::memory_order_relaxed);
+        watched_ = false;
+        stop_watching_.notify_all();
+        unread.swap(ready_);
+        try {
+            running = running_;
+        } catch (const std::bad_alloc&) { // they end by themselves, after the item that they are at
+        }
+    }
+    for (const auto& j : running) {
+        std::optional<core::future<void>> task;
+        {
+            base::mutex_lock l(m_);
+            task = j->task_;
+        }
+        if (task) task->cancel("the map has stopped"); // else who starts it sees stopped_
+    }
+}
+
+// ---- the watch
+
+core::task<> jobs::watch() {
+    if (in_.has_workers()) co_return co_await core::run_blocking([this] { watch_until_stopped(); });
+    for (;;) { // one thread, and a test's clock: then a task will do
+        co_await core::sleep_for(look);
+        look_at_the_time();
+    }
+}
+void jobs::watch_until_stopped() {
+    for (;;) {
+        {
+            base::mutex_lock l(m_);
+            if (watched_) stop_watching_.wait_until(m_, std::chrono::steady_clock::now() + look);
+            if (!watched_) return;
+        }
+        look_at_the_time();
+    }
+}
+void jobs::look_at_the_time() {
+    const base::time_point now = in_.now();
+    if (plan.deadline != no_limit && now - began_ >= plan.deadline) return expire();
+    if (!timed_) return;
+    std::vector<late_item> late;
+    {
+        base::mutex_lock l(m_);
+        late.reserve(running_.size());
+        for (const auto& j : running_) {
+            if (!j->doing) continue;
+            const item_turn::seen s = j->doing->turn.look();
+            if (s != j->seen_) {
+                j->seen_ = s;
+                j->since_ = now;
+            } else if (s.running() && now - j->since_ >= plan.timeout && j->doing->turn.give_up(s)) {
+                late.push_back({j, s});
+            }
+        }
+        for (const late_item& each : late) {
+            each.of->given_up_ = true;
+            running_.erase(each.of->place_);
+            --active_;
+        }
+    }
+    for (const late_item& each : late)
+        give_up(each);
+}
+// The item is nobody's now. The job keeps what it runs with; the rest of its batch goes on elsewhere.
+void jobs::give_up(const late_item& late) {
+    std::optional<core::future<void>> task;
+    {
+        base::mutex_lock l(m_);
+        task = late.of->task_;
+    }
+    const std::shared_ptr<batch> b = late.of->doing; // the job does not write it any more
+    const std::size_t k = late.item.index();
+    const std::string what =
+        plan.name + ": item " + std::to_string(b->first + k) + " has taken more than " + told(plan.timeout);
+    b->time_out(k, std::make_exception_ptr(base::timeout_error(what)));
+    if (task) task->cancel(what); // else who starts it sees given_up_
+    if (k + 1 < b->count()) {
+        base::mutex_lock l(m_);
+        if (!stopped()) ready_.push_front(b);
+    } else {
+        done(b);
+    }
+    late.of->worker.call();
+    pump();
+}
+void jobs::expire() {
+    std::list<std::shared_ptr<job>> running;
+    {
+        base::mutex_lock l(m_);
+        if (failure_) return;
+        failure_ = std::make_exception_ptr(
+            base::timeout_error(plan.name + ": not done within " + told(plan.deadline)));
+        running = running_;
+    }
+    stop();
+    for (const auto& j : running)
+        j->worker.call(); // so that somebody can tell
+    done(nullptr);
+}
+
+} // namespace tenure::inline v0::parallel::detail

@@ -1,0 +1,384 @@
+#include <tenure/core/sleep.hpp>
+#include <tenure/core/testing.hpp>
+#include <tenure/parallel/map.hpp>
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <ranges>
+#include <set>
+
+namespace tenure::inline v0::parallel {
+namespace {
+
+using namespace std::chrono_literals;
+using core::runtime;
+using core::sleep_for;
+using core::task;
+
+std::vector<int> first(int n) {
+    std::vector<int> v(static_cast<std::size_t>(n));
+    std::iota(v.begin(), v.end(), 0);
+    return v;
+}
+template <class T>
+std::vector<T> all_of(core::stream<T> s) {
+    std::vector<T> got;
+    for (T& v : s)
+        got.push_back(std::move(v));
+    return got;
+}
+int doubled(int i) { return 2 * i; }
+std::vector<int> first_doubled(int n) {
+    auto v = first(n);
+    for (int& i : v)
+        i = doubled(i);
+    return v;
+}
+
+// ---- plain functions on threads
+
+TEST(Map, GivesWhatTheFunctionReturnsInTheOrderOfTheItems) {
+    runtime rt({.threads = 2});
+    EXPECT_EQ(all_of(map(rt, first(1000), doubled)), first_doubled(1000));
+}
+
+TEST(Map, GivesNothingForNoItems) {
+    runtime rt({.threads = 2});
+    EXPECT_TRUE(all_of(map(rt, first(0), doubled)).empty());
+}
+
+TEST(Map, InOrderOfCompletionGivesEachOnce) {
+    runtime rt({.threads = 2});
+    auto got = all_of(map(rt, first(1000), doubled, {.order = order::completion}));
+    std::sort(got.begin(), got.end());
+    EXPECT_EQ(got, first_doubled(1000));
+}
+
+TEST(Map, ItemsOfALazyEndlessRangeAreReadAsFarAsTheWindowAllows) {
+    runtime rt({.threads = 2});
+    std::atomic<int> read{0};
+    auto endless = std::views::iota(0) | std::views::transform([&read](int i) {
+                       ++read;
+                       return i;
+                   });
+    {
+        auto results = map(rt, endless, doubled, {.jobs = 2, .pre_dispatch = 16});
+        for (int i = 0; i < 100; ++i)
+            EXPECT_EQ(results.blocking_next(), 2 * i);
+    }
+    rt.close();
+    EXPECT_LE(read, 100 + 16 + 64 + 16); // the window and the consumer's buffer
+    EXPECT_TRUE(rt.audit().clean());
+}
+
+TEST(Map, MoveOnlyItemsAndResults) {
+    runtime rt({.threads = 2});
+    std::vector<std::unique_ptr<int>> items;
+    for (int i = 0; i < 100; ++i)
+        items.push_back(std::make_unique<int>(i));
+    auto results = map(rt, std::move(items), [](std::unique_ptr<int> p) {
+        ++*p;
+        return p;
+    });
+    int expected = 1;
+    for (auto& p : results)
+        EXPECT_EQ(*p, expected++);
+    EXPECT_EQ(expected, 101);
+}
+
+// ---- failures
+
+int refuses_seven(int i) {
+    if (i == 7) throw std::runtime_error("seven");
+    return i;
+}
+
+TEST(Map, AFailureIsThrownAfterWhatCameBefore) {
+    runtime rt({.threads = 2});
+    auto results = map(rt, first(1000), refuses_seven, {.jobs = 1, .batch_size = 1});
+    for (int i = 0; i < 7; ++i)
+        EXPECT_EQ(results.blocking_next(), i);
+    EXPECT_THROW(results.blocking_next(), std::runtime_error);
+    EXPECT_EQ(results.blocking_next(), std::nullopt);
+}
+
+TEST(Map, WithKeepGoingAFailureIsThrownAtTheEnd) {
+    runtime rt({.threads = 2});
+    auto results = map(rt, first(100), refuses_seven, {.keep_going = true});
+    for (int i = 0; i < 100; ++i)
+        if (i != 7) EXPECT_EQ(results.blocking_next(), i);
+    EXPECT_THROW(results.blocking_next(), std::runtime_error);
+}
+
+TEST(Map, SeveralFailuresAreOneGroupError) {
+    runtime rt({.threads = 2});
+    auto results = map(rt, first(10), [](int i) -> int { throw i; }, {.keep_going = true});
+    try {
+        results.blocking_next();
+        FAIL();
+    } catch (const base::group_error& e) {
+        EXPECT_EQ(e.errors().size(), 10u);
+    }
+}
+
+TEST(MapOutcomes, TellsOfEachItemHowItEnded) {
+    runtime rt({.threads = 2});
+    std::size_t seen = 0;
+    for (auto& one : map_outcomes(rt, first(100), refuses_seven)) {
+        EXPECT_EQ(one.index(), seen);
+        EXPECT_EQ(one.status(), seen == 7 ? item_status::failed : item_status::done);
+        if (one) EXPECT_EQ(one.value(), static_cast<int>(seen));
+        ++seen;
+    }
+    EXPECT_EQ(seen, 100u);
+}
+
+TEST(MapOutcomes, OfAFunctionThatReturnsNothing) {
+    runtime rt({.threads = 2});
+    std::atomic<int> sum{0};
+    for (auto& one : map_outcomes(rt, first(100), [&](int i) { sum += i; }))
+        EXPECT_TRUE(one);
+    EXPECT_EQ(sum, 99 * 50);
+}
+
+/// Gives 0, 1, 2 and throws.
+struct short_of_paper {
+    struct iterator {
+        using value_type = int;
+        using difference_type = std::ptrdiff_t;
+        int at = 0;
+        int operator*() const { return at; }
+        iterator& operator++() {
+            if (++at == 3) throw std::runtime_error("no paper");
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator&, std::default_sentinel_t) { return false; }
+    };
+    iterator begin() const { return {}; }
+    std::default_sentinel_t end() const { return {}; }
+};
+
+TEST(Map, ItemsThatCannotBeReadFailItAfterTheResultsOfThoseBefore) {
+    runtime rt({.threads = 2});
+    auto results = map(rt, short_of_paper(), doubled);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(results.blocking_next(), 2 * i);
+    EXPECT_THROW(results.blocking_next(), std::runtime_error);
+    auto outcomes = map_outcomes(rt, short_of_paper(), doubled);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(outcomes.blocking_next());
+    EXPECT_THROW(outcomes.blocking_next(), std::runtime_error);
+}
+
+TEST(Map, OptionsThatCannotBeMeantAreRefused) {
+    runtime rt({.threads = 2});
+    const auto with = [&](map_options o) { (void)map(rt, first(1), doubled, std::move(o)); };
+    EXPECT_THROW(with({.jobs = 0}), base::usage_error);
+    EXPECT_THROW(with({.timeout = -1s}), base::usage_error);
+    EXPECT_THROW(with({.deadline = -1s}), base::usage_error);
+    EXPECT_THROW(with({.batch_size = 0}), base::usage_error);
+    EXPECT_THROW(with({.pre_dispatch = 0}), base::usage_error);
+    EXPECT_THROW(with({.pre_dispatch = std::size_t(-1)}), base::usage_error);
+}
+
+// ---- time
+
+/// What hangs until the test is over.
+class hang {
+public:
+    ~hang() { release(); }
+    void release() {
+        std::lock_guard l(m_);
+        over_ = true;
+        cv_.notify_all();
+    }
+    void operator()() {
+        std::unique_lock l(m_);
+        cv_.wait(l, [this] { return over_; });
+    }
+
+private:
+    std::mutex m_;
+    std::condition_variable cv_;
+    bool over_ = false;
+};
+
+void expect_one_timed_out(core::stream<item_outcome<int>> results, int items, int stuck) {
+    int timed_out = 0;
+    std::set<std::size_t> seen;
+    for (auto& one : results) {
+        EXPECT_TRUE(seen.insert(one.index()).second);
+        if (one.status() == item_status::timed_out) {
+            ++timed_out;
+            EXPECT_EQ(one.index(), static_cast<std::size_t>(stuck));
+            EXPECT_THROW((void)one.value(), base::timeout_error);
+        } else {
+            EXPECT_EQ(one.value(), static_cast<int>(one.index()) * 2);
+        }
+    }
+    EXPECT_EQ(seen.size(), static_cast<std::size_t>(items));
+    EXPECT_EQ(timed_out, 1);
+}
+
+TEST(MapOutcomes, R097_AStuckFunctionCostsOneItem) {
+    for (const order by : {order::input, order::completion})
+        for (const unsigned threads : {1u, 2u}) {
+            hang stuck;
+            runtime rt({.threads = threads});
+            auto f = [&](int i) {
+                if (i == 300) stuck();
+                return 2 * i;
+            };
+            expect_one_timed_out(map_outcomes(rt, first(1000), f, {.jobs = 2, .timeout = 50ms, .order = by}),
+                                 1000, 300);
+            stuck.release();
+            rt.close();
+            EXPECT_TRUE(rt.audit().clean());
+        }
+}
+
+TEST(Map, R097_AStuckFunctionIsToldOnTimeAlthoughAllWorkersAreStuck) {
+    hang stuck;
+    runtime rt({.threads = 2});
+    auto f = [&](int) -> int {
+        stuck();
+        return 0;
+    };
+    for (const order by : {order::input, order::completion}) {
+        auto results = map(rt, first(1000), f, {.jobs = 2, .timeout = 20ms, .order = by});
+        EXPECT_THROW(results.blocking_next(), base::timeout_error);
+    }
+    auto results = map(rt, first(1000), f, {.jobs = 2, .deadline = 20ms});
+    EXPECT_THROW(results.blocking_next(), base::timeout_error);
+    stuck.release();
+}
+
+TEST(MapOutcomes, R097_AStuckCoroutineCostsOneItem) {
+    core::testing::explore(100, [](runtime& rt) -> task<> {
+        auto f = [](int i) -> task<int> {
+            co_await sleep_for(i == 30 ? std::chrono::hours(1) : std::chrono::milliseconds(i % 7));
+            co_return 2 * i;
+        };
+        const auto began = rt.now();
+        auto results = map_outcomes(rt, first(100), f, {.jobs = 3, .timeout = 1s});
+        std::size_t expected = 0;
+        while (auto one = co_await results.next()) {
+            core::testing::require(one->index() == expected++);
+            core::testing::require(one->status() ==
+                                   (one->index() == 30 ? item_status::timed_out : item_status::done));
+        }
+        core::testing::require(expected == 100);
+        core::testing::require(rt.now() - began < 1100ms, "one stuck item holds nothing up but its own time");
+    });
+}
+
+TEST(Map, DeadlineOfTheWholeCall) {
+    core::testing::explore(20, [](runtime& rt) -> task<> {
+        auto f = [](int i) -> task<int> {
+            co_await sleep_for(i < 10 ? 1ms : std::chrono::hours(1));
+            co_return i;
+        };
+        auto results = map(rt, first(100), f, {.jobs = 10, .deadline = 1s});
+        int n = 0;
+        try {
+            while (co_await results.next())
+                ++n;
+            core::testing::require(false);
+        } catch (const base::timeout_error&) {
+            core::testing::require(n == 10);
+        }
+    });
+}
+
+// ---- owners
+
+TEST(Map, DroppedInTheMiddleLeavesNothing) {
+    core::testing::explore(50, [](runtime& rt) -> task<> {
+        int live = 0, most = 0;
+        auto f = [&](int i) -> task<int> {
+            struct counted {
+                int& n;
+                ~counted() { --n; }
+            } const here{live};
+            most = std::max(most, ++live);
+            co_await sleep_for(std::chrono::milliseconds(i % 5 + 1));
+            co_return i;
+        };
+        auto use = [&](core::group g) -> task<> {
+            auto results = map(g, std::views::iota(0), f, {.jobs = 4});
+            for (int i = 0; i < 3; ++i)
+                core::testing::require(co_await results.next() == i);
+        };
+        co_await core::with_group(std::ref(use));
+        core::testing::require(live == 0, "the group has waited for all that ran");
+        core::testing::require(most == 4, "four at once");
+    });
+}
+
+TEST(Map, CancelledAtEveryPointLeavesNothing) {
+    const auto points = core::testing::cancel_at_every_point([](runtime&) -> task<> {
+        auto use = [](core::group g) -> task<> {
+            auto f = [](int i) -> task<int> {
+                co_await sleep_for(1ms);
+                co_return i;
+            };
+            auto results = map(g, first(6), f, {.jobs = 2, .timeout = 1s});
+            while (co_await results.next()) {}
+        };
+        co_await core::with_group(std::ref(use));
+    });
+    EXPECT_GT(points, 20u);
+}
+
+TEST(Map, AStreamOfItems) {
+    core::testing::explore(50, [](runtime& rt) -> task<> {
+        auto numbers = [](core::sink<int> out) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                co_await sleep_for(1ms);
+                co_await out.send(i);
+            }
+        };
+        auto results = map(rt, core::spawn_stream(rt, numbers), doubled, {.jobs = 2, .batch_size = 1});
+        int expected = 0;
+        while (auto v = co_await results.next())
+            core::testing::require(*v == 2 * expected++);
+        core::testing::require(expected == 20);
+    });
+}
+
+TEST(Map, InsideAMapEndsWithAnyNumberOfWorkers) {
+    for (const unsigned threads : {1u, 2u}) {
+        runtime rt({.threads = threads});
+        auto row = [&rt](int n) {
+            int sum = 0;
+            for (const int v : all_of(map(rt, first(n), doubled, {.jobs = 2})))
+                sum += v;
+            return sum;
+        };
+        const auto sums = all_of(map(rt, first(50), row, {.jobs = 2}));
+        for (int n = 0; n < 50; ++n)
+            EXPECT_EQ(sums[static_cast<std::size_t>(n)], n * (n - 1));
+    }
+}
+
+TEST(Map, InAGroupThatRunsOneTaskAtATime) {
+    runtime rt({.threads = 2});
+    auto use = [](core::group g) -> task<> {
+        auto results = map(g, first(100), doubled, {.jobs = 4});
+        int expected = 0;
+        while (auto v = co_await results.next())
+            EXPECT_EQ(*v, 2 * expected++);
+        EXPECT_EQ(expected, 100);
+    };
+    rt.block_on([&]() -> task<> {
+        co_await core::with_group(core::group_options().max_concurrency(1), std::ref(use));
+    });
+}
+
+} // namespace
+} // namespace tenure::inline v0::parallel

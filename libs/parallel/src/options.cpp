@@ -1,0 +1,51 @@
+#include <tenure/base/error.hpp>
+#include <tenure/parallel/options.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace tenure::inline v0::parallel::detail {
+
+namespace {
+base::duration limit_of(const std::optional<base::duration>& d, const char* name) {
+    if (!d) return no_limit;
+    if (*d < base::duration::zero())
+        throw base::usage_error(std::string("map: ") + name +
+                                " is negative; leave it out if there is to be no limit");
+    return *d;
+}
+} // namespace
+
+unsigned count_of_jobs(int jobs) {
+    if (jobs == 0)
+        throw base::usage_error("jobs is 0: give how many are to run at once, or -1 for one a processor");
+    if (jobs > 0) return static_cast<unsigned>(jobs);
+    const auto processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    return static_cast<unsigned>(std::max(1, processors + 1 + jobs));
+}
+
+map_plan plan_of(map_options&& o) {
+    map_plan p{};
+    p.jobs = count_of_jobs(o.jobs);
+    p.timeout = limit_of(o.timeout, "timeout");
+    p.deadline = limit_of(o.deadline, "deadline");
+    constexpr std::size_t most = 1u << 24; // each of them may be in memory
+    if (o.batch_size && (*o.batch_size == 0 || *o.batch_size > most))
+        throw base::usage_error("map: batch_size is " + std::to_string(*o.batch_size) +
+                                "; it is from 1 to 16,777,216, or left out to be chosen");
+    if (o.pre_dispatch && (*o.pre_dispatch == 0 || *o.pre_dispatch > most))
+        throw base::usage_error("map: pre_dispatch is " + std::to_string(*o.pre_dispatch) +
+                                "; it is from 1 to 16,777,216, or left out to be chosen");
+    p.batch_size = o.batch_size.value_or(0);
+    p.window = o.pre_dispatch.value_or(std::min(most, std::max<std::size_t>(256, p.batch_size) * p.jobs));
+    // Two for each job: one that it does, and one that waits for it.
+    p.most_in_batch = p.batch_size ? std::min(p.batch_size, p.window)
+                                   : std::max<std::size_t>(1, p.window / (std::size_t{2} * p.jobs));
+    p.in_order = o.order == order::input;
+    p.keep_going = o.keep_going;
+    p.name = std::move(o.name);
+    p.site = o.site;
+    return p;
+}
+
+} // namespace tenure::inline v0::parallel::detail
