@@ -308,6 +308,10 @@ base::task_label label() {
     auto* s = detail::current_strand();
     return s ? s->label() : base::task_label{};
 }
+bool may_block() noexcept {
+    const auto* s = detail::current_strand();
+    return !s || s->may_block() || !s->leaf;
+}
 void checkpoint() {
     if (cancel_requested()) throw base::cancelled{};
 }

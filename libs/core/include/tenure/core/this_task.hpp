@@ -13,6 +13,8 @@ base::cause_ptr why() noexcept;
 base::time_point deadline() noexcept;
 /// id 0 outside a task.
 base::task_label label();
+/// False in a coroutine, which would stop its worker by a blocking wait. True in plain functions and outside a task.
+bool may_block() noexcept;
 /// For plain functions: throws `cancelled` if this task was cancelled. It is no std::exception; do not swallow it.
 /// A coroutine that it leaves ends as cancelled.
 void checkpoint();
