@@ -1,6 +1,7 @@
 #include <tenure/base/error.hpp>
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/sleep.hpp>
+#include <tenure/core/this_task.hpp>
 #include <tenure/parallel/detail/jobs.hpp>
 
 #include <algorithm>
@@ -61,24 +62,23 @@ void jobs::pump() noexcept {
         try {
             j = std::make_shared<job>();
             base::mutex_lock l(m_);
-            if (stopped() || ready_.empty() || active_ >= plan.jobs) return;
+            if (stopped() || owner_is_cancelled_ || ready_.empty() || active_ >= plan.jobs) return;
             j->place_ = running_.insert(running_.end(), j);
             ++active_;
         } catch (const std::bad_alloc&) {
             return; // the jobs that run go on with what waits, and the next offer tries again
         }
         try {
-            core::future<void> task = start(in_, j);
+            core::future<void> task = start(in_, job_ticket(shared_from_this(), j));
             base::mutex_lock l(m_);
             j->task_ = task;
+            j->launched_ = true;
+            if (j->ended_) take_off(*j);
             if (!stopped() && !j->given_up_) continue;
         } catch (...) { // the owner accepts no more
             {
                 base::mutex_lock l(m_);
-                if (!j->given_up_) {
-                    running_.erase(j->place_);
-                    --active_;
-                }
+                take_off(*j);
                 failure_ = std::current_exception();
             }
             return done(nullptr);
@@ -86,12 +86,16 @@ void jobs::pump() noexcept {
         j->task_->cancel("the map has stopped");
     }
 }
+job_ticket::~job_ticket() {
+    if (of_) of_->left(*me_);
+}
 
 // ---- a job
 
 bool jobs::take(job& me) {
     base::mutex_lock l(m_);
     me.doing = nullptr;
+    me.began_ = true;
     if (stopped() || ready_.empty()) return false;
     me.doing = std::move(ready_.front());
     ready_.pop_front();
@@ -120,11 +124,18 @@ void jobs::finished(job& me, base::duration took) {
 void jobs::left(job& me) noexcept {
     {
         base::mutex_lock l(m_);
-        if (me.given_up_) return; // it has been taken off
-        running_.erase(me.place_);
-        --active_;
+        me.ended_ = true;
+        if (!me.began_) owner_is_cancelled_ = true; // so is the collector
+        if (!me.launched_) return; // who launches it goes on
+        take_off(me);
     }
     pump();
+}
+void jobs::take_off(job& j) noexcept {
+    if (std::exchange(j.given_up_, true)) return;
+    running_.erase(j.place_);
+    --active_;
+    if (stopped()) nothing_runs_.notify_all();
 }
 
 // ---- the collector
@@ -160,8 +171,7 @@ void jobs::stop() noexcept {
     {
         base::mutex_lock l(m_);
         stopped_.store(true, std::memory_order_relaxed);
-        watched_ = false;
-        stop_watching_.notify_all();
+        nothing_runs_.notify_all();
         unread.swap(ready_);
         try {
             running = running_;
@@ -180,26 +190,38 @@ void jobs::stop() noexcept {
 
 // ---- the watch
 
-core::task<> jobs::watch() {
-    if (in_.has_workers()) co_return co_await core::run_blocking([this] { watch_until_stopped(); });
-    for (;;) { // one thread, and a test's clock: then a task will do
-        co_await core::sleep_for(look);
-        look_at_the_time();
+void jobs::start_watch() {
+    if (!timed_ && plan.deadline == no_limit) return;
+    map_owner in = in_;
+    in.spawn_beside({.name = plan.name + ": the watch", .site = plan.site}, watch, shared_from_this());
+}
+core::task<> jobs::watch(std::shared_ptr<jobs> self) {
+    if (self->in_.has_workers()) {
+        const auto here = [&self] { self->watch_on_this_thread(); };
+        co_await core::run_blocking(here);
+    } else { // one thread, and a test's clock: then a task will do
+        while (!self->nothing_to_watch()) {
+            co_await core::sleep_for(look);
+            self->look_at_the_time();
+        }
     }
 }
-void jobs::watch_until_stopped() {
-    for (;;) {
+void jobs::watch_on_this_thread() {
+    while (!nothing_to_watch() && !core::this_task::cancel_requested()) {
         {
             base::mutex_lock l(m_);
-            if (watched_) stop_watching_.wait_until(m_, std::chrono::steady_clock::now() + look);
-            if (!watched_) return;
+            nothing_runs_.wait_until(m_, std::chrono::steady_clock::now() + look);
         }
         look_at_the_time();
     }
 }
+bool jobs::nothing_to_watch() {
+    base::mutex_lock l(m_);
+    return stopped() && running_.empty();
+}
 void jobs::look_at_the_time() {
     const base::time_point now = in_.now();
-    if (plan.deadline != no_limit && now - began_ >= plan.deadline) return expire();
+    if (plan.deadline != no_limit && now - began_ >= plan.deadline) expire();
     if (!timed_) return;
     std::vector<late_item> late;
     {
@@ -215,11 +237,8 @@ void jobs::look_at_the_time() {
                 late.push_back({j, s});
             }
         }
-        for (const late_item& each : late) {
-            each.of->given_up_ = true;
-            running_.erase(each.of->place_);
-            --active_;
-        }
+        for (const late_item& each : late)
+            take_off(*each.of);
     }
     for (const late_item& each : late)
         give_up(each);
@@ -256,6 +275,11 @@ void jobs::expire() {
         running = running_;
     }
     stop();
+    {
+        base::mutex_lock l(m_);
+        for (const auto& j : running)
+            take_off(*j); // nobody waits for it
+    }
     for (const auto& j : running)
         j->worker.call(); // so that somebody can tell
     done(nullptr);

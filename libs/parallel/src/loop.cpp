@@ -13,8 +13,8 @@ namespace tenure::inline v0::parallel::detail {
 /// Shared with the helpers: one that starts when all is done finds nothing left, and looks at nothing else.
 class chunked::state {
 public:
-    state(std::size_t n, unsigned jobs, std::size_t grain, work_fn work, void* context)
-        : n_(n), share_(std::size_t{jobs} * 8), grain_(grain), work_(work), context_(context) {}
+    state(std::size_t n, unsigned jobs, std::size_t grain, work_fn call, void* context)
+        : n_(n), share_(std::size_t{jobs} * 8), grain_(grain), work_(call), context_(context) {}
 
     /// Works until nothing is left, or somebody has failed or was cancelled.
     void work() noexcept {
@@ -90,8 +90,12 @@ private:
 };
 } // namespace
 
-chunked::chunked(std::size_t n, const loop_options& o)
-    : n_(n), jobs_(count_of_jobs(o.jobs)), grain_(std::max<std::size_t>(1, o.grain)), options_(o) {}
+chunked::chunked(std::size_t n, const loop_options& o, const base::spawn_site& at)
+    : n_(n),
+      jobs_(count_of_jobs(o.jobs)),
+      grain_(std::max<std::size_t>(1, o.grain)),
+      name_(o.name),
+      site_(at) {}
 
 void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
     if (!core::this_task::may_block())
@@ -114,7 +118,7 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
     try {
         while (helpers.size() + 1 < wanted) {
             auto start = std::make_shared<helper_start>();
-            core::spawn_options o{.name = options_.name, .site = options_.site};
+            core::spawn_options o{.name = name_, .site = site_};
             auto task = rt.submit(std::move(o), [s, start] {
                 if (start->claim()) s->work();
             });
@@ -134,7 +138,7 @@ fixed_chunks::fixed_chunks(std::size_t n, const loop_options& o)
     : n_(n), size_(o.grain ? o.grain : std::max<std::size_t>(1, n / 1024)), options_(o) {}
 
 loop_options fixed_chunks::each_alone() const {
-    return {.jobs = options_.jobs, .grain = 1, .name = options_.name, .site = options_.site};
+    return {.jobs = options_.jobs, .grain = 1, .name = options_.name};
 }
 
 } // namespace tenure::inline v0::parallel::detail

@@ -71,7 +71,7 @@ TEST(Map, ItemsOfALazyEndlessRangeAreReadAsFarAsTheWindowAllows) {
             EXPECT_EQ(results.blocking_next(), 2 * i);
     }
     rt.close();
-    EXPECT_LE(read, 100 + 16 + 64 + 16); // the window and the consumer's buffer
+    EXPECT_LE(read, 100 + 16 + 8 + 1); // the window, the consumer's buffer, and one on its way
     EXPECT_TRUE(rt.audit().clean());
 }
 
@@ -88,6 +88,24 @@ TEST(Map, MoveOnlyItemsAndResults) {
     for (auto& p : results)
         EXPECT_EQ(*p, expected++);
     EXPECT_EQ(expected, 101);
+}
+
+TEST(Map, ItsTasksHaveItsNameAndThePlaceOfTheCall) {
+    core::testing::run(1, [](runtime& rt) -> task<> {
+        auto wait = [](int i) -> task<int> {
+            co_await sleep_for(1ms);
+            co_return i;
+        };
+        auto results = map(rt, first(3), wait, {.jobs = 2, .name = "wait"});
+        const auto line = base::spawn_site::current().line() - 1;
+        co_await results.next();
+        const core::task_tree tree = rt.dump();
+        const auto named = std::count_if(tree.entries.begin(), tree.entries.end(), [&](const auto& e) {
+            return e.task.name == "wait" && e.task.site.line() == line;
+        });
+        core::testing::require(named >= 2, "the map and a job");
+        while (co_await results.next()) {}
+    });
 }
 
 // ---- failures
@@ -110,7 +128,9 @@ TEST(Map, WithKeepGoingAFailureIsThrownAtTheEnd) {
     runtime rt({.threads = 2});
     auto results = map(rt, first(100), refuses_seven, {.keep_going = true});
     for (int i = 0; i < 100; ++i)
-        if (i != 7) EXPECT_EQ(results.blocking_next(), i);
+        if (i != 7) {
+            EXPECT_EQ(results.blocking_next(), i);
+        }
     EXPECT_THROW(results.blocking_next(), std::runtime_error);
 }
 
@@ -131,7 +151,9 @@ TEST(MapOutcomes, TellsOfEachItemHowItEnded) {
     for (auto& one : map_outcomes(rt, first(100), refuses_seven)) {
         EXPECT_EQ(one.index(), seen);
         EXPECT_EQ(one.status(), seen == 7 ? item_status::failed : item_status::done);
-        if (one) EXPECT_EQ(one.value(), static_cast<int>(seen));
+        if (one) {
+            EXPECT_EQ(one.value(), static_cast<int>(seen));
+        }
         ++seen;
     }
     EXPECT_EQ(seen, 100u);
@@ -298,7 +320,7 @@ TEST(Map, DeadlineOfTheWholeCall) {
 // ---- owners
 
 TEST(Map, DroppedInTheMiddleLeavesNothing) {
-    core::testing::explore(50, [](runtime& rt) -> task<> {
+    core::testing::explore(50, []() -> task<> {
         int live = 0, most = 0;
         auto f = [&](int i) -> task<int> {
             struct counted {
@@ -321,7 +343,7 @@ TEST(Map, DroppedInTheMiddleLeavesNothing) {
 }
 
 TEST(Map, CancelledAtEveryPointLeavesNothing) {
-    const auto points = core::testing::cancel_at_every_point([](runtime&) -> task<> {
+    const auto points = core::testing::cancel_at_every_point([]() -> task<> {
         auto use = [](core::group g) -> task<> {
             auto f = [](int i) -> task<int> {
                 co_await sleep_for(1ms);

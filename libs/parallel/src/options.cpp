@@ -24,7 +24,7 @@ unsigned count_of_jobs(int jobs) {
     return static_cast<unsigned>(std::max(1, processors + 1 + jobs));
 }
 
-map_plan plan_of(map_options&& o) {
+map_plan plan_of(map_options&& o, const base::spawn_site& site) {
     map_plan p{};
     p.jobs = count_of_jobs(o.jobs);
     p.timeout = limit_of(o.timeout, "timeout");
@@ -41,10 +41,11 @@ map_plan plan_of(map_options&& o) {
     // Two for each job: one that it does, and one that waits for it.
     p.most_in_batch = p.batch_size ? std::min(p.batch_size, p.window)
                                    : std::max<std::size_t>(1, p.window / (std::size_t{2} * p.jobs));
+    p.buffer = std::clamp<std::size_t>(p.window / 2, 1, 1024);
     p.in_order = o.order == order::input;
     p.keep_going = o.keep_going;
     p.name = std::move(o.name);
-    p.site = o.site;
+    p.site = site;
     return p;
 }
 

@@ -30,6 +30,8 @@
 #include <tenure/io/descriptor.hpp>
 #include <tenure/io/signals.hpp>
 #include <tenure/io/unique_fd.hpp>
+#include <tenure/parallel/map.hpp>
+#include <tenure/parallel/parallel_for.hpp>
 #include <tenure/run.hpp>
 #include <tenure/runtime.hpp>
 
@@ -118,6 +120,16 @@ using io::sharing;
 using io::signal_info;
 using io::signal_set;
 using io::unique_fd;
+
+using parallel::item_outcome;
+using parallel::item_status;
+using parallel::loop_options;
+using parallel::map;
+using parallel::map_options;
+using parallel::map_outcomes;
+using parallel::order;
+using parallel::parallel_for;
+using parallel::reduce;
 
 namespace this_task = core::this_task;
 

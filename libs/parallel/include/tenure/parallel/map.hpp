@@ -43,7 +43,6 @@ private:
 
 namespace detail {
 
-inline constexpr std::size_t consumers_buffer = 64;
 /// How long a job keeps its worker before other tasks have their turn.
 inline constexpr base::duration worker_share = std::chrono::milliseconds(2);
 
@@ -104,40 +103,41 @@ public:
     Source source;
 
 private:
-    core::future<void> start(map_owner in, std::shared_ptr<job> j) override {
-        auto self = std::static_pointer_cast<map_state>(shared_from_this());
+    core::future<void> start(map_owner in, job_ticket t) override {
         core::spawn_options o{.name = plan.name, .site = plan.site};
         if constexpr (call::is_coroutine)
-            return in.spawn(std::move(o), run_awaiting, std::move(self), std::move(j));
+            return in.spawn(std::move(o), run_awaiting, std::move(t));
         else
-            return in.spawn(std::move(o), run_plain, std::move(self), std::move(j));
+            return in.spawn(std::move(o), run_plain, std::move(t));
     }
-    static core::task<> run_awaiting(std::shared_ptr<map_state> self, std::shared_ptr<job> me) {
-        const job_end at_exit(*self, *me);
-        while (self->take(*me)) {
-            auto& b = static_cast<items&>(*me->doing);
-            const base::time_point began = self->now();
-            for (std::size_t k = me->from; k < b.count(); ++k) {
-                self->begin(*me, k);
+    static core::task<> run_awaiting(const job_ticket& t) {
+        auto& self = static_cast<map_state&>(t.of());
+        job& me = t.me();
+        while (self.take(me)) {
+            auto& b = static_cast<items&>(*me.doing);
+            const base::time_point began = self.now();
+            for (std::size_t k = me.from; k < b.count(); ++k) {
+                self.begin(me, k);
                 item one = std::move(b.in[k]); // a body that is given up keeps its own
-                auto how = co_await core::as_outcome(std::invoke(self->f_, std::move(one)));
-                if (!self->end(*me, k)) co_return;
+                auto how = co_await core::as_outcome(std::invoke(self.f_, std::move(one)));
+                if (!self.end(me, k)) co_return;
                 b.put(k, std::move(how));
-                if (self->stopped()) co_return;
+                if (self.stopped()) co_return;
             }
-            self->finished(*me, self->now() - began);
+            self.finished(me, self.now() - began);
         }
     }
     // On a worker of its own. It ends after a while, so that other tasks have their turn.
-    static void run_plain(const std::shared_ptr<map_state>& self, const std::shared_ptr<job>& me) {
-        const job_end at_exit(*self, *me);
-        const in_place here(me->worker);
-        const base::time_point began = self->now();
+    static void run_plain(const job_ticket& t) {
+        auto& self = static_cast<map_state&>(t.of());
+        job& me = t.me();
+        const in_place here(me.worker);
+        const base::time_point began = self.now();
         base::time_point now = began;
-        while (now - began < worker_share && self->take(*me)) {
-            if (!self->run_batch(*me)) return;
-            const base::time_point then = std::exchange(now, self->now());
-            self->finished(*me, now - then);
+        while (now - began < worker_share && self.take(me)) {
+            if (!self.run_batch(me)) return;
+            const base::time_point then = std::exchange(now, self.now());
+            self.finished(me, now - then);
         }
     }
     bool run_batch(job& me) {
@@ -269,10 +269,10 @@ private:
 
 template <class Out, class State>
 core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
+    const stop_jobs at_exit(*st);
+    st->start_watch();
     auto parts = [&](core::group g) -> core::task<> {
-        const stop_jobs at_exit(*st);
         (void)g.spawn(dispatch<State>, st);
-        if (st->is_watched()) (void)g.spawn_background(&jobs::watch, st.get());
         collector<Out, State> results(to, *st);
         co_await results.run();
     };
@@ -283,13 +283,13 @@ template <class Items, class F>
 using state_of = map_state<typename source_of<std::decay_t<Items>>::type, std::decay_t<F>>;
 
 template <class Out, class State, class Items, class F>
-core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o) {
+core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o, const base::spawn_site& at) {
     using source = typename State::source_type;
-    core::stream_options how{
-        .capacity = consumers_buffer, .takes_slot = false, .name = o.name, .site = o.site};
-    auto st = std::make_shared<State>(in, plan_of(std::move(o)),
+    core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
+    auto st = std::make_shared<State>(in, plan_of(std::move(o), at),
                                       source(std::decay_t<Items>(std::forward<Items>(items))),
                                       std::decay_t<F>(std::forward<F>(f)));
+    how.capacity = st->plan.buffer;
     return core::spawn_stream(in.for_stream(how.site), std::move(how), produce<Out, State>, std::move(st));
 }
 
@@ -311,21 +311,23 @@ core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o)
 ///   all failures after the last result, more than one as group_error; what reading the items throws, after the
 ///   results of those before; timeout_error after `deadline`.
 template <class Items, class F>
-[[nodiscard]] auto map(map_owner in, Items&& items, F&& f, map_options o = {}) {
+[[nodiscard]] auto map(map_owner in, Items&& items, F&& f, map_options o = {},
+                       base::spawn_site at = base::spawn_site::current()) {
     using state = detail::state_of<Items, F>;
     static_assert(!std::is_void_v<typename state::value>,
                   "map: the function returns nothing: use map_outcomes, or parallel_for");
     return detail::start_map<typename state::value, state>(std::move(in), std::forward<Items>(items),
-                                                           std::forward<F>(f), std::move(o));
+                                                           std::forward<F>(f), std::move(o), at);
 }
 
 /// The same, and gives for each item how it ended (item_outcome): a value, a failure, timed out, or cancelled. No item's
 /// failure ends the map; next() throws only what reading the items throws, and timeout_error after `deadline`.
 template <class Items, class F>
-[[nodiscard]] auto map_outcomes(map_owner in, Items&& items, F&& f, map_options o = {}) {
+[[nodiscard]] auto map_outcomes(map_owner in, Items&& items, F&& f, map_options o = {},
+                                base::spawn_site at = base::spawn_site::current()) {
     using state = detail::state_of<Items, F>;
     return detail::start_map<typename state::result, state>(std::move(in), std::forward<Items>(items),
-                                                            std::forward<F>(f), std::move(o));
+                                                            std::forward<F>(f), std::move(o), at);
 }
 
 } // namespace tenure::inline v0::parallel

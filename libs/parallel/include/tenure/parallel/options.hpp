@@ -24,14 +24,13 @@ struct map_options {
     std::optional<base::duration> deadline{};
     /// How many items a job takes at once. Empty: as many as take about a millisecond.
     std::optional<std::size_t> batch_size{};
-    /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory.
-    /// Empty: 256 for each job.
+    /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory. That buffer
+    /// holds half as many, at most 1024. Empty: 256 for each job.
     std::optional<std::size_t> pre_dispatch{};
     parallel::order order = parallel::order::input;
     /// A failure does not end the others: what it throws comes after the last result.
     bool keep_going = false;
     std::string name = "map";
-    base::spawn_site site = base::spawn_site::current();
 };
 
 namespace detail {
@@ -44,13 +43,14 @@ struct map_plan {
     std::size_t batch_size;  // 0: chosen
     std::size_t window;
     std::size_t most_in_batch;
+    std::size_t buffer; // of the results, before the consumer
     bool in_order;
     bool keep_going;
     std::string name;
     base::spawn_site site;
 };
 /// Throws: usage_error that names the option and what it may be.
-map_plan plan_of(map_options&& o);
+map_plan plan_of(map_options&& o, const base::spawn_site& site);
 inline constexpr base::duration no_limit = base::duration::max();
 
 /// jobs as a number of at least one. Throws: usage_error.

@@ -17,8 +17,9 @@ namespace tenure::inline v0::parallel {
 /// Throws: the first failure of body, after which no more is begun; task_cancelled and closed_error when the runtime closes
 ///   meanwhile; usage_error for options that cannot be meant, and inside a coroutine.
 template <class Body>
-void parallel_for(core::runtime& rt, std::size_t n, Body&& body, const loop_options& o = {}) {
-    detail::chunked loop(n, o);
+void parallel_for(core::runtime& rt, std::size_t n, Body&& body, const loop_options& o = {},
+                  base::spawn_site at = base::spawn_site::current()) {
+    detail::chunked loop(n, o, at);
     loop.run(rt, [&](detail::chunk c) {
         for (std::size_t i = c.begin; i < c.end; ++i)
             body(i);
@@ -27,9 +28,10 @@ void parallel_for(core::runtime& rt, std::size_t n, Body&& body, const loop_opti
 /// For each element of a range that can be indexed: body(element).
 template <std::ranges::random_access_range Range, class Body>
     requires std::ranges::sized_range<Range>
-void parallel_for(core::runtime& rt, Range&& items, Body&& body, const loop_options& o = {}) {
+void parallel_for(core::runtime& rt, Range&& items, Body&& body, const loop_options& o = {},
+                  base::spawn_site at = base::spawn_site::current()) {
     const auto first = std::ranges::begin(items);
-    detail::chunked loop(static_cast<std::size_t>(std::ranges::size(items)), o);
+    detail::chunked loop(static_cast<std::size_t>(std::ranges::size(items)), o, at);
     loop.run(rt, [&](detail::chunk c) {
         auto at = first + static_cast<std::ranges::range_difference_t<Range>>(c.begin);
         for (std::size_t i = c.begin; i < c.end; ++i, ++at)
@@ -42,7 +44,8 @@ void parallel_for(core::runtime& rt, Range&& items, Body&& body, const loop_opti
 /// result is the same, to the last bit, with any number of workers.
 /// Otherwise as parallel_for.
 template <class T, class F, class Op>
-T reduce(core::runtime& rt, std::size_t n, T first, F&& f, Op&& op, const loop_options& o = {}) {
+T reduce(core::runtime& rt, std::size_t n, T first, F&& f, Op&& op, const loop_options& o = {},
+         base::spawn_site at = base::spawn_site::current()) {
     const detail::fixed_chunks chunks(n, o);
     std::vector<std::optional<T>> parts(chunks.count());
     const auto sum_of = [&](detail::chunk c) {
@@ -52,7 +55,7 @@ T reduce(core::runtime& rt, std::size_t n, T first, F&& f, Op&& op, const loop_o
         return sum;
     };
     const auto put = [&](std::size_t k) { parts[k].emplace(sum_of(chunks[k])); };
-    parallel_for(rt, parts.size(), put, chunks.each_alone());
+    parallel_for(rt, parts.size(), put, chunks.each_alone(), at);
     // Neighbours, then neighbours of those, …
     for (std::size_t step = 1; step < parts.size(); step *= 2)
         for (std::size_t i = 0; i + step < parts.size(); i += 2 * step)

@@ -41,6 +41,14 @@ public:
         return group_ ? group_->spawn(std::move(o), std::forward<F>(f), std::forward<A>(a)...)
                       : runtime_->submit(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
     }
+    /// A task that takes no slot, and that the end of everything else in a group cancels.
+    template <class F, class... A>
+    void spawn_beside(core::spawn_options o, F&& f, A&&... a) {
+        if (group_)
+            (void)group_->spawn_background(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+        else
+            (void)runtime_->submit(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+    }
     base::time_point now() const noexcept { return sched().now(); }
     bool has_workers() const noexcept { return sched().has_workers(); }
     core::stream_owner for_stream(base::spawn_site at) const {
@@ -60,7 +68,7 @@ namespace detail {
 /// Items that a job takes at once, with their results.
 class batch {
 public:
-    batch(std::size_t number, std::size_t first) noexcept : number(number), first(first) {}
+    batch(std::size_t which, std::size_t first_item) noexcept : number(which), first(first_item) {}
     batch(const batch&) = delete;
     batch& operator=(const batch&) = delete;
     virtual ~batch() = default;
@@ -84,10 +92,29 @@ public:
 private:
     friend class jobs;
     std::optional<core::future<void>> task_; // guarded by the lock, as all below
-    bool given_up_ = false;
+    bool launched_ = false, began_ = false, ended_ = false;
+    bool given_up_ = false; // it is not in running_ any more
     item_turn::seen seen_;
     base::time_point since_{};
     std::list<std::shared_ptr<job>>::iterator place_;
+};
+
+class jobs;
+
+/// What a job's task owns, also while it waits for its turn: its end is the job's.
+class job_ticket {
+public:
+    job_ticket(std::shared_ptr<jobs> of, std::shared_ptr<job> me) noexcept
+        : of_(std::move(of)), me_(std::move(me)) {}
+    job_ticket(job_ticket&&) noexcept = default;
+    job_ticket& operator=(job_ticket&&) = delete;
+    ~job_ticket();
+    jobs& of() const noexcept { return *of_; }
+    job& me() const noexcept { return *me_; }
+
+private:
+    std::shared_ptr<jobs> of_; // null: moved from
+    std::shared_ptr<job> me_;
 };
 
 class jobs : public std::enable_shared_from_this<jobs> {
@@ -128,15 +155,13 @@ public:
     /// Cancels what runs. Nothing is begun any more.
     void stop() noexcept;
 
-    // ---- the watch
-    /// False: there is nothing to watch.
-    bool is_watched() const noexcept { return timed_ || plan.deadline != no_limit; }
-    /// Until the map is stopped. On a thread of its own: the workers may all be busy with what takes too long.
-    core::task<> watch();
+    /// Starts the watch, if there is anything to watch: until the map has been stopped and every job has ended or was given up.
+    /// On a thread of its own: the workers may all be busy with what takes too long.
+    void start_watch();
 
 protected:
     /// Starts a job as a task of the owner.
-    virtual core::future<void> start(map_owner in, std::shared_ptr<job> j) = 0;
+    virtual core::future<void> start(map_owner in, job_ticket t) = 0;
 
 private:
     struct late_item {
@@ -144,10 +169,13 @@ private:
         item_turn::seen item;
     };
     void pump() noexcept;
+    void take_off(job& j) noexcept TENURE_REQUIRES(m_);
     void look_at_the_time();
     void give_up(const late_item& late);
     void expire();
-    void watch_until_stopped();
+    static core::task<> watch(std::shared_ptr<jobs> self);
+    void watch_on_this_thread();
+    bool nothing_to_watch();
     void done(std::shared_ptr<batch> b) noexcept;
 
     const map_owner in_;
@@ -157,8 +185,8 @@ private:
     std::list<std::shared_ptr<job>> running_ TENURE_GUARDED_BY(m_);
     unsigned active_ TENURE_GUARDED_BY(m_) = 0;
     std::exception_ptr failure_ TENURE_GUARDED_BY(m_); // of the map itself
-    base::condition stop_watching_;
-    bool watched_ TENURE_GUARDED_BY(m_) = true;
+    bool owner_is_cancelled_ TENURE_GUARDED_BY(m_) = false;
+    base::condition nothing_runs_;                     // any more, and nothing will
     // Read by jobs between items, relaxed: that they stop soon is all.
     std::atomic<bool> stopped_{false};
     std::atomic<std::size_t> batch_size_; // writers: jobs, by what they measure; a lost update loses nothing
@@ -176,18 +204,6 @@ private:
     const base::time_point began_;
 };
 
-/// Ends a job however its task ends.
-class job_end {
-public:
-    job_end(jobs& of, job& me) noexcept : of_(of), me_(me) {}
-    job_end(const job_end&) = delete;
-    job_end& operator=(const job_end&) = delete;
-    ~job_end() { of_.left(me_); }
-
-private:
-    jobs& of_;
-    job& me_;
-};
 /// However the collector ends, the jobs are stopped.
 class stop_jobs {
 public:

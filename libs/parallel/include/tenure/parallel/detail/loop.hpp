@@ -20,7 +20,6 @@ struct loop_options {
     /// n / 1024.
     std::size_t grain = 0;
     std::string name = "parallel_for";
-    base::spawn_site site = base::spawn_site::current();
 };
 
 namespace detail {
@@ -32,7 +31,7 @@ struct chunk {
 /// One loop. Its chunks get smaller towards the end, so that all threads end at about the same time.
 class chunked {
 public:
-    chunked(std::size_t n, const loop_options& o);
+    chunked(std::size_t n, const loop_options& o, const base::spawn_site& at);
     template <class Work>
     void run(core::runtime& rt, Work&& work) {
         run_erased(rt, [](void* w, chunk c) { (*static_cast<std::remove_reference_t<Work>*>(w))(c); }, &work);
@@ -45,7 +44,8 @@ private:
     std::size_t n_;
     unsigned jobs_;
     std::size_t grain_;
-    const loop_options& options_;
+    const std::string& name_;
+    base::spawn_site site_;
 };
 
 /// Chunks that depend on n and the grain alone.

@@ -1,0 +1,200 @@
+// Random maps against a sequential oracle, each in an order that its seed draws.
+#include <tenure/core/sleep.hpp>
+#include <tenure/core/testing.hpp>
+#include <tenure/parallel/map.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+namespace tenure::inline v0::parallel {
+namespace {
+
+using namespace std::chrono_literals;
+using core::runtime;
+using core::task;
+using core::testing::require;
+
+enum class fate : std::uint8_t { value, failure, hang };
+struct bad_item : std::runtime_error {
+    explicit bad_item(std::size_t i) : runtime_error(std::to_string(i)) {}
+};
+
+struct map_case {
+    std::vector<fate> items;
+    map_options options;
+    std::size_t read;    // how many results the consumer wants
+    bool broken = false; // reading the items throws behind the last one
+    bool as_stream = false;
+};
+map_case draw(std::uint64_t seed) {
+    std::mt19937_64 bits(seed);
+    const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(bits() % n); };
+    map_case c;
+    c.items.resize(below(4) == 0 ? below(4) : below(60));
+    const std::size_t bad_in = 1 + below(30);
+    for (fate& f : c.items)
+        if (below(bad_in) == 0 && below(3) != 0) f = below(2) == 0 ? fate::failure : fate::hang;
+    c.options.jobs = static_cast<int>(1 + below(5));
+    c.options.timeout = 1s;
+    if (below(2) == 0) c.options.batch_size = 1 + below(7);
+    if (below(2) == 0) c.options.pre_dispatch = 1 + below(20);
+    if (below(2) == 0) c.options.order = order::completion;
+    c.options.keep_going = below(2) == 0;
+    c.read = below(3) == 0 ? 1 + below(20) : c.items.size() + 1;
+    c.broken = below(5) == 0;
+    c.as_stream = below(3) == 0;
+    return c;
+}
+
+struct no_more_items : std::exception {};
+/// 0, 1, …; throws behind the last one if it is broken.
+task<> send_numbers(core::sink<std::size_t> out, std::size_t n, bool broken) {
+    for (std::size_t i = 0; i < n; ++i) {
+        if (i % 3 == 0) co_await core::sleep_for(1ms);
+        co_await out.send(i);
+    }
+    if (broken) throw no_more_items();
+}
+auto numbers(std::size_t n, bool broken) {
+    return std::views::iota(std::size_t{0}, n + (broken ? 1 : 0)) | std::views::transform([n](std::size_t i) {
+               if (i == n) throw no_more_items();
+               return i;
+           });
+}
+
+/// What a consumer has got: results, and what next() threw in the end.
+template <class T>
+struct seen {
+    std::vector<T> results;
+    std::exception_ptr error;
+    bool ended = false;
+};
+template <class T>
+task<seen<T>> read(core::stream<T> from, std::size_t n) {
+    seen<T> got;
+    try {
+        while (got.results.size() < n) {
+            auto one = co_await from.next();
+            if (!one) {
+                got.ended = true;
+                break;
+            }
+            got.results.push_back(std::move(*one));
+        }
+    } catch (...) {
+        got.error = std::current_exception();
+    }
+    co_return got;
+}
+
+/// How many failures an error stands for.
+std::size_t failures_in(const std::exception_ptr& e) {
+    if (!e) return 0;
+    try {
+        std::rethrow_exception(e);
+    } catch (const base::group_error& all) {
+        return all.errors().size();
+    } catch (...) {
+        return 1;
+    }
+}
+bool is_of_the_source(const std::exception_ptr& e) {
+    try {
+        std::rethrow_exception(e);
+    } catch (const no_more_items&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+void check_outcomes(const map_case& c, const seen<item_outcome<std::size_t>>& got) {
+    std::vector<bool> told(c.items.size());
+    for (std::size_t k = 0; k < got.results.size(); ++k) {
+        const auto& one = got.results[k];
+        require(one.index() < c.items.size() && !told[one.index()], "each item is told of once");
+        told[one.index()] = true;
+        if (c.options.order == order::input) require(one.index() == k, "in the order of the items");
+        switch (c.items[one.index()]) {
+        case fate::value: require(one && one.value() == one.index() * 2); break;
+        case fate::failure: require(one.status() == item_status::failed); break;
+        case fate::hang: require(one.status() == item_status::timed_out); break;
+        }
+    }
+    if (c.read <= c.items.size()) return;
+    require(got.results.size() == c.items.size(), "all of them");
+    require(c.broken ? got.error && is_of_the_source(got.error) : got.ended, "and then the end");
+}
+void check_values(const map_case& c, const seen<std::size_t>& got) {
+    const auto bad = static_cast<std::size_t>(
+        std::count_if(c.items.begin(), c.items.end(), [](fate f) { return f != fate::value; }));
+    std::vector<std::size_t> good;
+    for (std::size_t i = 0; i < c.items.size(); ++i)
+        if (c.items[i] == fate::value) good.push_back(2 * i);
+    auto results = got.results;
+    if (c.options.order == order::completion)
+        std::sort(results.begin(), results.end());
+    else
+        require(std::equal(results.begin(), results.end(), good.begin(),
+                           good.begin() + static_cast<std::ptrdiff_t>(std::min(results.size(), good.size()))),
+                "in the order of the items");
+    require(std::adjacent_find(results.begin(), results.end()) == results.end() &&
+                std::all_of(results.begin(), results.end(),
+                            [&](std::size_t v) { return std::binary_search(good.begin(), good.end(), v); }),
+            "each value once");
+    if (c.read <= c.items.size()) return;
+    if (c.options.keep_going || bad == 0) {
+        require(results == good, "all values");
+        require(failures_in(got.error) == bad + (c.broken ? 1 : 0), "every failure is told");
+    } else {
+        require(failures_in(got.error) == 1, "the first failure is told");
+    }
+}
+
+task<> run_case(runtime& rt, std::uint64_t seed) {
+    const map_case c = draw(seed);
+    auto f = [&c](std::size_t i) -> task<std::size_t> {
+        co_await core::sleep_for(std::chrono::milliseconds(i * 7919 % 11));
+        if (c.items[i] == fate::failure) throw bad_item(i);
+        if (c.items[i] == fate::hang) co_await core::sleep_for(std::chrono::hours(1));
+        co_return 2 * i;
+    };
+    const auto began = rt.now();
+    const std::size_t n = c.items.size();
+    const auto in_group = [&](core::group g) -> task<> {
+        if (seed % 2 == 0) {
+            auto results =
+                c.as_stream ? map_outcomes(g, core::spawn_stream(g, send_numbers, n, c.broken), f, c.options)
+                            : map_outcomes(g, numbers(n, c.broken), f, c.options);
+            check_outcomes(c, co_await read(std::move(results), c.read));
+        } else {
+            auto results = c.as_stream
+                               ? map(g, core::spawn_stream(g, send_numbers, n, c.broken), f, c.options)
+                               : map(g, numbers(n, c.broken), f, c.options);
+            check_values(c, co_await read(std::move(results), c.read));
+        }
+    };
+    try {
+        co_await core::with_group(std::ref(in_group));
+    } catch (const core::testing::test_failure&) {
+        throw;
+    } catch (...) { // what nobody has read, of the map or of the stream of its items: their group is told
+        require(c.read <= c.items.size() || (c.as_stream && c.broken));
+    }
+    const auto stuck = std::count(c.items.begin(), c.items.end(), fate::hang);
+    require(rt.now() - began < (stuck + 1) * 1200ms + 60 * 20ms, "what hangs costs its own time");
+}
+
+TEST(MapOrder, R097_RandomMapsDoWhatASequentialOneDoes) {
+    const char* given = std::getenv("TENURE_STRESS_SEED");
+    const std::uint64_t first = given ? static_cast<std::uint64_t>(std::atoll(given)) * 1000 : 1;
+    for (std::uint64_t seed = first; seed < first + 1000; ++seed)
+        core::testing::run(seed, [seed](runtime& rt) -> task<> { return run_case(rt, seed); });
+}
+
+} // namespace
+} // namespace tenure::inline v0::parallel
