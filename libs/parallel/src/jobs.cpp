@@ -126,7 +126,7 @@ void jobs::left(job& me) noexcept {
         base::mutex_lock l(m_);
         me.ended_ = true;
         if (!me.began_) owner_is_cancelled_ = true; // so is the collector
-        if (!me.launched_) return; // who launches it goes on
+        if (!me.launched_) return;                  // who launches it goes on
         take_off(me);
     }
     pump();

@@ -283,14 +283,15 @@ template <class Items, class F>
 using state_of = map_state<typename source_of<std::decay_t<Items>>::type, std::decay_t<F>>;
 
 template <class Out, class State, class Items, class F>
-core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o, const base::spawn_site& at) {
+core::stream<Out> start_map(const map_owner& in, Items&& items, F&& f, map_options&& o,
+                            const base::spawn_site& at) {
     using source = typename State::source_type;
     core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
     auto st = std::make_shared<State>(in, plan_of(std::move(o), at),
                                       source(std::decay_t<Items>(std::forward<Items>(items))),
                                       std::decay_t<F>(std::forward<F>(f)));
     how.capacity = st->plan.buffer;
-    return core::spawn_stream(in.for_stream(how.site), std::move(how), produce<Out, State>, std::move(st));
+    return core::spawn_stream(in.for_stream(at), std::move(how), produce<Out, State>, std::move(st));
 }
 
 } // namespace detail
@@ -311,7 +312,7 @@ core::stream<Out> start_map(map_owner in, Items&& items, F&& f, map_options&& o,
 ///   all failures after the last result, more than one as group_error; what reading the items throws, after the
 ///   results of those before; timeout_error after `deadline`.
 template <class Items, class F>
-[[nodiscard]] auto map(map_owner in, Items&& items, F&& f, map_options o = {},
+[[nodiscard]] auto map(const map_owner& in, Items&& items, F&& f, map_options o = {},
                        base::spawn_site at = base::spawn_site::current()) {
     using state = detail::state_of<Items, F>;
     static_assert(!std::is_void_v<typename state::value>,
@@ -323,7 +324,7 @@ template <class Items, class F>
 /// The same, and gives for each item how it ended (item_outcome): a value, a failure, timed out, or cancelled. No item's
 /// failure ends the map; next() throws only what reading the items throws, and timeout_error after `deadline`.
 template <class Items, class F>
-[[nodiscard]] auto map_outcomes(map_owner in, Items&& items, F&& f, map_options o = {},
+[[nodiscard]] auto map_outcomes(const map_owner& in, Items&& items, F&& f, map_options o = {},
                                 base::spawn_site at = base::spawn_site::current()) {
     using state = detail::state_of<Items, F>;
     return detail::start_map<typename state::result, state>(std::move(in), std::forward<Items>(items),

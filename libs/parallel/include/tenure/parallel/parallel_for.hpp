@@ -33,9 +33,9 @@ void parallel_for(core::runtime& rt, Range&& items, Body&& body, const loop_opti
     const auto first = std::ranges::begin(items);
     detail::chunked loop(static_cast<std::size_t>(std::ranges::size(items)), o, at);
     loop.run(rt, [&](detail::chunk c) {
-        auto at = first + static_cast<std::ranges::range_difference_t<Range>>(c.begin);
-        for (std::size_t i = c.begin; i < c.end; ++i, ++at)
-            body(*at);
+        auto element = first + static_cast<std::ranges::range_difference_t<Range>>(c.begin);
+        for (std::size_t i = c.begin; i < c.end; ++i, ++element)
+            body(*element);
     });
 }
 

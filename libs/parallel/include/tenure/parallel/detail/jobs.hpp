@@ -186,7 +186,7 @@ private:
     unsigned active_ TENURE_GUARDED_BY(m_) = 0;
     std::exception_ptr failure_ TENURE_GUARDED_BY(m_); // of the map itself
     bool owner_is_cancelled_ TENURE_GUARDED_BY(m_) = false;
-    base::condition nothing_runs_;                     // any more, and nothing will
+    base::condition nothing_runs_; // any more, and nothing will
     // Read by jobs between items, relaxed: that they stop soon is all.
     std::atomic<bool> stopped_{false};
     std::atomic<std::size_t> batch_size_; // writers: jobs, by what they measure; a lost update loses nothing
