@@ -251,6 +251,31 @@ TEST(OutOfBand, AViewOfMisalignedElementsIsACopy) {
     EXPECT_EQ(static_cast<const void*>(chars.data()), w.message().data() + w.size() - 5);
 }
 
+/// A container that makes its elements as they are asked for.
+struct lines {
+    using value_type = std::string;
+    std::size_t n = 0;
+    struct iterator {
+        std::size_t i;
+        std::string operator*() const { return std::string(100, static_cast<char>('a' + i)); }
+        iterator& operator++() { return ++i, *this; }
+        bool operator==(const iterator&) const = default;
+    };
+    std::size_t size() const { return n; }
+    iterator begin() const { return {0}; }
+    iterator end() const { return {n}; }
+    void push_back(const std::string&) { ++n; }
+};
+
+TEST(OutOfBand, ElementsThatAContainerMakesAreCopied) {
+    writer w;
+    w.out_of_band_from(1);
+    const lines three{3};
+    write(w, three);
+    EXPECT_TRUE(w.segments().empty());
+    EXPECT_EQ(decode<std::vector<std::string>>(w.message()).at(2), std::string(100, 'c'));
+}
+
 TEST(OutOfBand, TemporariesAreCopied) {
     writer w;
     w.out_of_band_from(1);

@@ -132,6 +132,15 @@ struct standard_codec<T, kind::enumeration> {
     }
 };
 
+/// While a container is written whose iterators make their elements, or nothing: those die before the message is sent.
+struct no_guard {
+    explicit no_guard(writer&) noexcept {}
+};
+template <class C>
+using element_guard =
+    std::conditional_t<std::is_lvalue_reference_v<decltype(*std::declval<const C&>().begin())>, no_guard,
+                       writer::in_band>;
+
 template <class C>
 void write_elements(writer& w, const C& c) {
     using element = std::remove_cv_t<typename C::value_type>;
@@ -139,6 +148,7 @@ void write_elements(writer& w, const C& c) {
         w.block(c.size(), c.data(), c.size() * sizeof(element));
     } else {
         const writer::level nested(w, name_of<C>);
+        [[maybe_unused]] const element_guard<C> copied(w);
         w.fixed(static_cast<std::uint64_t>(c.size()));
         for (const element& e : c)
             wire::write(w, e);
@@ -160,6 +170,7 @@ struct standard_codec<C, kind::sequence> {
     static constexpr std::size_t min_size = 8;
     static void write(writer& w, const C& c) {
         const writer::level nested(w, name_of<C>);
+        [[maybe_unused]] const element_guard<C> copied(w);
         w.fixed(static_cast<std::uint64_t>(c.size()));
         for (const element& e : c)
             wire::write(w, e);
@@ -223,6 +234,7 @@ struct standard_codec<C, kind::map> {
     static constexpr std::size_t min_size = 8;
     static void write(writer& w, const C& c) {
         const writer::level nested(w, name_of<C>);
+        [[maybe_unused]] const element_guard<C> copied(w);
         w.fixed(static_cast<std::uint64_t>(c.size()));
         for (const auto& [k, v] : c) {
             wire::write<key>(w, k);
