@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 namespace tenure::inline v0::core {
 
@@ -37,12 +38,26 @@ bool stream_base::ending(task_object& t, task_status how) noexcept {
         how_ = how;
         if (how == task_status::failed) {
             told = !gone_;
-            if (told) failure_ = t.failure();
+            if (told) keep(t.failure());
         }
         if (std::exchange(armed_, false)) sched_.disarm(timer_);
     }
     close_channel();
     return told;
+}
+void stream_base::sends_no_more(const std::exception_ptr& failure) noexcept {
+    bool untold = false;
+    {
+        base::mutex_lock l(m_);
+        early_ = true;
+        untold = failure && gone_;
+        if (failure && !gone_) keep(failure);
+    }
+    if (untold) hand_to_owner(failure);
+    close_channel();
+}
+void stream_base::keep(const std::exception_ptr& failure) noexcept {
+    failure_ = failure_ ? std::make_exception_ptr(base::group_error({failure_, failure})) : failure;
 }
 
 void stream_base::leave_reading(consumer how, held_nodes* visited) noexcept {
@@ -74,8 +89,14 @@ void stream_base::drop() noexcept {
     }
 }
 void stream_base::hand_to_owner(const std::exception_ptr& e) noexcept {
-    if (!group_) return;                           // the task reports it, when the last of us lets go of it
-    if (!group_->try_count_up()) return report(e); // the group has ended without it
+    bool of_the_task = true;
+    {
+        base::mutex_lock l(m_);
+        of_the_task = !early_;
+        if (!of_the_task && how_ == task_status::failed) producer_->mark_read(); // e has that in it
+    }
+    if (!group_ && of_the_task) return; // which reports it, when the last of us lets go of it
+    if (!group_ || !group_->try_count_up()) return report(e); // or the group has ended without it
     group_->child_ending(*producer_, task_status::failed, e);
     group_->count_down();
 }
@@ -94,6 +115,17 @@ void stream_base::wait_begins() {
     waits_since_ = sched_.now();
     arm();
     armed_ = true;
+}
+void stream_base::wait_goes_on() noexcept {
+    if (stall_ == base::duration::zero()) return;
+    base::mutex_lock l(m_);
+    if (!armed_) return;
+    sched_.disarm(timer_);
+    try {
+        arm();
+    } catch (...) {
+        // Without memory for the timer it waits without a limit.
+    }
 }
 void stream_base::wait_ends() noexcept {
     if (stall_ == base::duration::zero()) return;
@@ -127,16 +159,14 @@ void stream_base::at_end() {
     {
         base::mutex_lock l(m_);
         if (std::exchange(end_told_, true)) return;
-        cancelled = how_ == task_status::cancelled;
+        cancelled = how_ == task_status::cancelled && !early_;
         if (how != consumer::stalled) failure = std::exchange(failure_, nullptr);
+        if (failure && how_ == task_status::failed) producer_->mark_read();
     }
     if (how == consumer::stalled)
         throw base::stalled_error("the stream has stalled: neither an item nor a heartbeat within its limit",
                                   producer_->label());
-    if (failure) {
-        producer_->mark_read();
-        std::rethrow_exception(failure);
-    }
+    if (failure) std::rethrow_exception(failure);
     if (cancelled && how == consumer::reading) {
         const auto why = producer_->why();
         throw base::task_cancelled("the stream's producer was cancelled: " + (why ? why->message : "?"),
@@ -152,6 +182,11 @@ void stream_base::throw_failure() {
     if (failure) std::rethrow_exception(failure);
 }
 
+base::duration checked_limit(base::duration d) {
+    if (d > base::duration::zero()) return d;
+    throw base::usage_error("timeout_each: the limit must be longer than zero");
+}
+
 task<void> stop_stream(base::ref<stream_base> s) {
     s->want();
     s->stop();
@@ -159,6 +194,22 @@ task<void> stop_stream(base::ref<stream_base> s) {
         base::ref<task_result<void>>::share(static_cast<task_result<void>*>(s->producer().get())));
     (void)co_await producer.join();
     s->throw_failure();
+}
+task<void> stop_streams(std::vector<base::ref<stream_base>> all) {
+    for (const auto& s : all) {
+        s->want();
+        s->stop();
+    }
+    std::vector<std::exception_ptr> failures;
+    for (const auto& s : all) {
+        try {
+            co_await stop_stream(s);
+        } catch (...) {
+            failures.push_back(std::current_exception());
+        }
+    }
+    if (failures.size() == 1) std::rethrow_exception(failures[0]);
+    if (!failures.empty()) throw base::group_error(std::move(failures));
 }
 
 } // namespace detail

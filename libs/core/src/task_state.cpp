@@ -53,7 +53,7 @@ task_object::~task_object() {
 
 void task_object::launch(context_node& parent) noexcept {
     own_.link(parent);
-    if (!own_.cancelled()) {
+    if (!own_.cancelled() || (extras_ && extras_->always_entered)) {
         if (extras_ && !extras_->slot_when_entered)
             (void)take_slot(); // here, so that the slots are given in the order of spawning
         return sched->push(*this);
@@ -72,7 +72,7 @@ bool task_object::take_slot() noexcept {
 
 bool task_object::start_root() noexcept {
     if (how_ != task_status::pending) return end(how_);
-    if (cancelled()) return end(task_status::cancelled);
+    if (cancelled() && !(extras_ && extras_->always_entered)) return end(task_status::cancelled);
     switch (enter()) {
     case entry::entered: return true;
     case entry::done: return end(task_status::done);

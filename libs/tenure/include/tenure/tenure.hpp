@@ -21,6 +21,7 @@
 #include <tenure/core/sleep.hpp>
 #include <tenure/core/start.hpp>
 #include <tenure/core/stream.hpp>
+#include <tenure/core/stream_combine.hpp>
 #include <tenure/core/task.hpp>
 #include <tenure/core/task_set.hpp>
 #include <tenure/core/this_task.hpp>
@@ -75,6 +76,7 @@ using core::every;
 using core::future;
 using core::group;
 using core::group_options;
+using core::merge;
 using core::move_on_after;
 using core::promise;
 using core::promised;
@@ -88,12 +90,15 @@ using core::spawn_options;
 using core::spawn_stream;
 using core::started;
 using core::stream;
+using core::stream_of;
 using core::stream_options;
 using core::strict;
 using core::supervise;
 using core::task;
 using core::task_set;
 using core::task_status;
+using core::tee;
+using core::ticks;
 using core::timeout_scope;
 using core::timer;
 using core::timer_options;
@@ -107,6 +112,7 @@ using core::with_timeout;
 using core::with_value;
 using core::without_cancel;
 using core::yield;
+using core::zip;
 
 using io::capture;
 using io::command;

@@ -37,6 +37,7 @@ public:
         std::apply([&](auto&... each) { wait_.emplace(each...); }, sources_);
         wait_->prepare(s, in_order_);
         wait_->start(s, f);
+        if (s.next == step::park) wait_->waits();
     }
     values result() {
         struct leaves_nothing {
@@ -61,6 +62,14 @@ private:
                 std::swap(list_[n - 1], list_[other]);
                 std::swap(number_[n - 1], number_[other]);
             }
+        }
+        /// All are listed: for the first time, or again, after it was woken for nothing.
+        void waits() noexcept {
+            std::apply([](auto&... a) { (a.waits(), ...); }, arms_);
+        }
+        void woken(strand& s) noexcept override {
+            choice_operation::woken(s);
+            if (s.next == step::park) waits();
         }
         template <std::size_t... I>
         values result(std::index_sequence<I...>) {
@@ -101,9 +110,11 @@ auto make_select(bool in_order, Sources&&... s) {
 /// An arm is     taken when                                  and gives
 ///   c.receive()   an item is there, or c has ended          std::optional<T>
 ///   c.send(v)     there is room, or a receiver that waits   std::monostate; closed_error if c is closed
+///   s.next()      as next() would return                    std::optional<T>; throws what next() throws
 ///   sleep_for(d), sleep_until(t)   the time has come        std::monostate; d counts from the start of the select
 ///   a future      its task has ended, however               std::monostate: read the future then; no failure is lost
 ///   a context     it was cancelled                          its cause (base::cause_ptr)
+///   an optional   the arm in it is                          the same; an empty one is never taken
 /// Which of several that are ready: each is as likely as the others. select_any(biased, …) takes the first one written, so
 /// that a stop or a more urgent channel goes before the rest; one that is always ready starves those behind it.
 /// Cancel: of the awaiting task: as of any await; no arm is taken. Owner: the awaiting task; nothing is left behind: no timer,

@@ -6,6 +6,8 @@
 #include <tenure/core/runtime.hpp>
 
 #include <iterator>
+#include <tuple>
+#include <vector>
 
 namespace tenure::inline v0::core {
 
@@ -42,6 +44,8 @@ public:
     [[nodiscard]] bool try_send(T&& v) const noexcept { return try_send(v); }
     /// "I live, and have no item yet": the stall limit begins anew.
     void heartbeat() const { state_->heartbeat(); }
+    /// For the runtime.
+    const base::ref<detail::stream_state<T>>& shared() const noexcept { return state_; }
 
 private:
     base::ref<detail::stream_state<T>> state_;
@@ -94,9 +98,7 @@ public:
         auto& s = state();
         detail::receiving<T> half{&s.channel()};
         wait_for(s, half);
-        std::optional<T> got = half.result();
-        got ? s.got_item() : s.at_end();
-        return got;
+        return s.outcome_of(half);
     }
     /// `for (T& v : s)` in plain code: blocking_next() until the end.
     class iterator;
@@ -112,14 +114,21 @@ public:
     /// `spawn_stream(g, lines, path).filter(is_error).map(parse).take(10)`: each gives a stream that owns the one before: who
     /// stops reading the last ends them all, and stop() waits for all. A step is a task where the first producer lives, with
     /// a buffer of the same size; it takes no slot of the group's max_concurrency. Order: that of the items. What a step throws,
-    /// next() of the last throws, once. A step tells its end, or a failure, when what it reads from has ended, cleanup and
-    /// all: a stall limit is for the reader of the first stream.
+    /// next() of the last throws, once. The end, a failure and a stall are told at once, also while what it came from cleans
+    /// up; what that throws is the owner's then, or stop() throws it.
     /// map: of f(item), which may be a coroutine. filter: of the items of which keep(const T&) is true. take: of the first n.
+    /// buffer: n items are read ahead, and one more is on its way. timeout_each: next() throws stalled_error once, and all
+    /// before it is cancelled, when its reader has waited for d without an item; heartbeats do not count.
+    /// More of them, for several streams, are in stream_combine.hpp.
     template <class F>
     auto map(F f, base::spawn_site at = base::spawn_site::current()) &&;
     template <class F>
     stream filter(F keep, base::spawn_site at = base::spawn_site::current()) &&;
     stream take(std::size_t n, base::spawn_site at = base::spawn_site::current()) &&;
+    stream buffer(std::size_t n, base::spawn_site at = base::spawn_site::current()) &&;
+    template <class Rep, class Period>
+    stream timeout_each(std::chrono::duration<Rep, Period> d,
+                        base::spawn_site at = base::spawn_site::current()) &&;
     /// `auto all = co_await std::move(s).collect()`: reads to the end. Throws: as next(); what was read before is lost.
     task<std::vector<T>> collect() && { return detail::collect_items(std::move(*this)); }
 
@@ -214,14 +223,19 @@ struct produced {
 template <class F>
 using produced_t = typename produced<F>::type;
 
+/// A step reads streams: it takes no slot of its group, and waits for them also when it was cancelled before it began.
+enum class produced_by : std::uint8_t { source, step };
+
 template <class F, class... A>
-auto launch_stream(const stream_owner& in, bool takes_slot, stream_options&& o, F&& f, A&&... a) {
+auto launch_stream(const stream_owner& in, produced_by by, stream_options&& o, F&& f, A&&... a) {
     using value = produced_t<F>;
     static_assert(std::is_void_v<spawned_value_t<F, sink<value>, A...>>,
                   "a producer returns task<>: what it has to give goes through its sink");
     using state = stream_state<value>;
     auto extras = std::make_unique<task_extras>();
-    if (in.group() && takes_slot) extras = with_limit_of(*in.group(), std::move(extras));
+    extras->always_entered = by == produced_by::step;
+    if (in.group() && by == produced_by::source && o.takes_slot)
+        extras = with_limit_of(*in.group(), std::move(extras));
     in.count_up();
     base::ref<state> s;
     try {
@@ -237,14 +251,63 @@ auto launch_stream(const stream_owner& in, bool takes_slot, stream_options&& o, 
     return stream<value>(s);
 }
 
-// The steps. Each waits in the end for what it reads from, and passes on what its cleanup throws.
+// A step: a task that reads one stream, or several, and produces another. Whoever reads that is told its end, or a failure,
+// at once; then the step waits for what it has read from, and passes on what the cleanup of that throws.
 template <class T>
-auto ends_with(const stream<T>& in) {
-    return defer(base::duration::max(), stop_stream, base::ref<stream_base>(in.shared()));
+const base::ref<stream_state<T>>& shared_of(const stream<T>& s) {
+    if (!s.shared()) throw base::usage_error("the stream was moved from: use the one it was moved to");
+    return s.shared();
+}
+template <class T>
+std::vector<base::ref<stream_base>> streams_in(const stream<T>& in) {
+    return {shared_of(in)};
+}
+template <class T>
+std::vector<base::ref<stream_base>> streams_in(const std::vector<stream<T>>& in) {
+    std::vector<base::ref<stream_base>> all;
+    for (const auto& s : in)
+        all.push_back(shared_of(s));
+    return all;
+}
+template <class... T>
+std::vector<base::ref<stream_base>> streams_in(const std::tuple<stream<T>...>& in) {
+    return std::apply([](const auto&... s) { return std::vector<base::ref<stream_base>>{shared_of(s)...}; },
+                      in);
+}
+template <auto Body, class U, class In, class... A>
+task<void> run_step(sink<U> out, In& in, A&... a) {
+    co_await defer(base::duration::max(), stop_streams, streams_in(in));
+    std::exception_ptr failure;
+    try {
+        co_await Body(out, in, a...);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    out.shared()->sends_no_more(std::exchange(failure, nullptr));
+}
+/// Lives where the first of `in` does, which must not be empty.
+template <auto Body, class U, class In, class... A>
+stream<U> add_step(stream_options o, In in, A&&... a) {
+    const auto from = streams_in(in);
+    for (const auto& s : from)
+        s->want(); // by the last of the steps
+    const stream_owner where(*from.front(), o.site);
+    return launch_stream(where, produced_by::step, std::move(o), &run_step<Body, U, In, std::decay_t<A>...>,
+                         std::move(in), std::forward<A>(a)...);
+}
+/// Of a step that is no further ahead than what it reads from.
+template <class T>
+stream_options like(const stream<T>& s, const char* name, base::spawn_site at) {
+    return {.capacity = shared_of(s)->channel().capacity(), .name = name, .site = at};
+}
+
+template <class T>
+task<void> pass_items(const sink<T>& out, stream<T>& in) {
+    while (auto v = co_await in.next())
+        co_await out.send(std::move(*v));
 }
 template <class T, class U, class F>
-task<void> map_items(sink<U> out, stream<T>& in, F& f) {
-    co_await ends_with(in);
+task<void> map_items(const sink<U>& out, stream<T>& in, F& f) {
     while (auto v = co_await in.next()) {
         if constexpr (returns_task<F&, T>) {
             U u = co_await std::invoke(f, std::move(*v));
@@ -255,14 +318,12 @@ task<void> map_items(sink<U> out, stream<T>& in, F& f) {
     }
 }
 template <class T, class F>
-task<void> filter_items(sink<T> out, stream<T>& in, F& keep) {
-    co_await ends_with(in);
+task<void> filter_items(const sink<T>& out, stream<T>& in, F& keep) {
     while (auto v = co_await in.next())
         if (std::invoke(keep, std::as_const(*v))) co_await out.send(std::move(*v));
 }
 template <class T>
-task<void> take_items(sink<T> out, stream<T>& in, std::size_t n) {
-    co_await ends_with(in);
+task<void> take_items(const sink<T>& out, stream<T>& in, std::size_t n) {
     for (; n > 0; --n) {
         auto v = co_await in.next();
         if (!v) co_return;
@@ -273,16 +334,6 @@ template <class R>
 struct step_value : std::type_identity<R> {};
 template <class R>
 struct step_value<task<R>> : std::type_identity<R> {};
-
-template <class Producer, class T, class A>
-auto add_step(Producer step, stream<T> in, A&& argument, base::spawn_site at) {
-    if (!in.shared()) throw base::usage_error("the stream was moved from: use the one it was moved to");
-    auto& from = *in.shared();
-    from.want(); // by the last of the steps
-    const stream_owner where(from, at);
-    return launch_stream(where, false, {.capacity = from.channel().capacity(), .site = at}, step,
-                         std::move(in), std::forward<A>(argument));
-}
 
 /// Stops a stream, wherever its handle has gone.
 class stop_at_exit {
@@ -302,7 +353,8 @@ auto run_with_stream(stream_options o, B body, F producer, A... args)
     -> task<task_value_t<B&, stream<produced_t<F>>>> {
     if (o.site.line() == 0) o.site = awaited_at();
     auto scope = [&](group g) -> task<task_value_t<B&, stream<produced_t<F>>>> {
-        auto s = launch_stream(stream_owner(g), true, std::move(o), std::move(producer), std::move(args)...);
+        auto s = launch_stream(stream_owner(g), produced_by::source, std::move(o), std::move(producer),
+                               std::move(args)...);
         const stop_at_exit end(s.shared());
         co_return co_await body(std::move(s));
     };
@@ -317,6 +369,9 @@ auto make_stream_scope(stream_options o, B&& body, F&& producer, A&&... args) {
     return run_with_stream<std::decay_t<B>, std::decay_t<F>, std::decay_t<A>...>(
         std::move(o), std::forward<B>(body), std::forward<F>(producer), std::forward<A>(args)...);
 }
+/// Throws: usage_error unless d > 0.
+base::duration checked_limit(base::duration d);
+
 template <class F>
 concept not_options = !std::is_same_v<std::remove_cvref_t<F>, stream_options>;
 
@@ -329,13 +384,12 @@ concept not_options = !std::is_same_v<std::remove_cvref_t<F>, stream_options>;
 template <class F, class... A>
     requires detail::not_options<F>
 auto spawn_stream(stream_owner in, F&& producer, A&&... args) {
-    return detail::launch_stream(in, true, {.site = in.site()}, std::forward<F>(producer),
-                                 std::forward<A>(args)...);
+    return detail::launch_stream(in, detail::produced_by::source, {.site = in.site()},
+                                 std::forward<F>(producer), std::forward<A>(args)...);
 }
 template <class F, class... A>
 auto spawn_stream(stream_owner in, stream_options o, F&& producer, A&&... args) {
-    const bool takes_slot = o.takes_slot;
-    return detail::launch_stream(in, takes_slot, std::move(o), std::forward<F>(producer),
+    return detail::launch_stream(in, detail::produced_by::source, std::move(o), std::forward<F>(producer),
                                  std::forward<A>(args)...);
 }
 
@@ -367,17 +421,38 @@ auto with_stream(stream_options&& o, B&& consumer, F&& producer, A&&... args) {
 template <class T>
 template <class F>
 auto stream<T>::map(F f, base::spawn_site at) && {
+    static_assert(std::is_invocable_v<F&, T>, "map takes a function of one item: [](T item) { return …; }");
     using value = typename detail::step_value<std::decay_t<std::invoke_result_t<F&, T>>>::type;
-    return detail::add_step(detail::map_items<T, value, F>, std::move(*this), std::move(f), at);
+    auto o = detail::like(*this, "map", at);
+    return detail::add_step<detail::map_items<T, value, F>, value>(std::move(o), std::move(*this),
+                                                                   std::move(f));
 }
 template <class T>
 template <class F>
 stream<T> stream<T>::filter(F keep, base::spawn_site at) && {
-    return detail::add_step(detail::filter_items<T, F>, std::move(*this), std::move(keep), at);
+    static_assert(
+        std::is_invocable_r_v<bool, F&, const T&>,
+        "filter takes a function that says whether an item is kept: [](const T& item) { return …; }");
+    auto o = detail::like(*this, "filter", at);
+    return detail::add_step<detail::filter_items<T, F>, T>(std::move(o), std::move(*this), std::move(keep));
 }
 template <class T>
 stream<T> stream<T>::take(std::size_t n, base::spawn_site at) && {
-    return detail::add_step(detail::take_items<T>, std::move(*this), n, at);
+    auto o = detail::like(*this, "take", at);
+    return detail::add_step<detail::take_items<T>, T>(std::move(o), std::move(*this), n);
+}
+template <class T>
+stream<T> stream<T>::buffer(std::size_t n, base::spawn_site at) && {
+    auto o = detail::like(*this, "buffer", at);
+    o.capacity = n;
+    return detail::add_step<detail::pass_items<T>, T>(std::move(o), std::move(*this));
+}
+template <class T>
+template <class Rep, class Period>
+stream<T> stream<T>::timeout_each(std::chrono::duration<Rep, Period> d, base::spawn_site at) && {
+    auto o = detail::like(*this, "timeout_each", at);
+    o.stall = detail::checked_limit(base::to_duration(d));
+    return detail::add_step<detail::pass_items<T>, T>(std::move(o), std::move(*this));
 }
 
 } // namespace tenure::inline v0::core

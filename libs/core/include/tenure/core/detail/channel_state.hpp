@@ -215,6 +215,7 @@ public:
         if (may_be_ready() && of().any(Half::side)) of().wake_one(Half::side);
     }
     bool was_given() const noexcept override { return node_.given; }
+    Half& half() noexcept { return half_; }
 
 private:
     using side = channel_base::side;

@@ -94,7 +94,7 @@ public:
         if (const auto i = chooser_.begin(arms()); i != chooser::none) take(s, i);
     }
     bool try_cancel() noexcept final { return chooser_.withdraw(arms()); }
-    void woken(strand& s) noexcept final;
+    void woken(strand& s) noexcept override;
     bool child_ended(strand&, ending) noexcept final { return true; } // it starts no child
 
 protected:

@@ -1,10 +1,11 @@
 // What select_any() can wait for: each source as an arm (chooser.hpp).
 //
 // What is made of a source has:   arm(), the choice_arm;   prepare(s), before that is tried for the first time; may throw;
-//   value_type, and value(), once it was taken.
+//   waits(), each time when all are listed, and it waits;   value_type, and value(), once it was taken.
 #pragma once
 #include <tenure/core/channel.hpp>
 #include <tenure/core/context.hpp>
+#include <tenure/core/detail/stream_state.hpp>
 #include <tenure/core/future.hpp>
 #include <tenure/core/sleep.hpp>
 
@@ -16,8 +17,8 @@ namespace tenure::inline v0::core::detail {
 template <class Source>
 struct arm_for {
     static_assert(never_true<Source>,
-                  "select_any waits for c.receive(), c.send(v), sleep_for(d), sleep_until(t), a "
-                  "future, or a context");
+                  "select_any waits for c.receive(), c.send(v), s.next(), sleep_for(d), sleep_until(t), a "
+                  "future, a context, or an optional of one of these");
 };
 template <class Source>
 using arm_of = typename arm_for<Source>::type;
@@ -30,6 +31,7 @@ public:
     using value_type = std::conditional_t<std::is_void_v<result_type>, std::monostate, result_type>;
     explicit transfer_arm(channel_operation<Half>& op) noexcept : half_(op.half()), arm_(half_) {}
     static void prepare(const strand&) noexcept {}
+    static void waits() noexcept {}
     choice_arm* arm() noexcept { return &arm_; }
     value_type value() {
         if constexpr (std::is_void_v<result_type>) {
@@ -49,11 +51,39 @@ struct arm_for<channel_operation<Half>> {
     using type = transfer_arm<Half>;
 };
 
+/// The stall limit of the stream runs while the select waits.
+template <class T>
+class next_arm {
+public:
+    using value_type = std::optional<T>;
+    explicit next_arm(next_of_stream<T>& op) noexcept
+        : stream_(base::ref<stream_state<T>>::share(&op.of())), arm_(op.half()) {}
+    next_arm(const next_arm&) = delete;
+    next_arm& operator=(const next_arm&) = delete;
+    ~next_arm() { stream_->wait_ends(); }
+    void prepare(const strand&) { stream_->wait_begins(); }
+    void waits() noexcept { stream_->wait_goes_on(); }
+    choice_arm* arm() noexcept { return &arm_; }
+    value_type value() {
+        stream_->wait_ends();
+        return stream_->outcome_of(arm_.half());
+    }
+
+private:
+    base::ref<stream_state<T>> stream_; // perhaps the last one
+    channel_arm<receiving<T>> arm_;
+};
+template <class T>
+struct arm_for<next_of_stream<T>> {
+    using type = next_arm<T>;
+};
+
 /// Registered with its source from prepare() to its end, which may tell it at any time; it passes that on while it is
 /// listed. Whoever tells it holds the source's lock, or none.
 class registered_arm : public choice_arm {
 public:
     choice_arm* arm() noexcept { return this; }
+    static void waits() noexcept {}
     void list(chooser& who) noexcept final { pass_on_to(&who); }
     bool may_be_ready() noexcept final { return try_take(); } // told before it was listed
     void unlist() noexcept final { pass_on_to(nullptr); }
@@ -146,6 +176,36 @@ private:
 template <>
 struct arm_for<context> {
     using type = context_arm;
+};
+
+/// An arm that may be switched off: then it is never taken.
+template <class Source>
+class optional_arm final : public choice_arm {
+public:
+    using value_type = typename arm_of<Source>::value_type;
+    explicit optional_arm(std::optional<Source>& s) {
+        if (s) on_.emplace(*s);
+    }
+    void prepare(strand& s) {
+        if (on_) on_->prepare(s);
+    }
+    void waits() noexcept {
+        if (on_) on_->waits();
+    }
+    choice_arm* arm() noexcept { return on_ ? on_->arm() : this; }
+    value_type value() { return on_->value(); }
+
+    bool try_take() noexcept override { return false; }
+    void list(chooser&) noexcept override {}
+    bool may_be_ready() noexcept override { return false; }
+    void unlist() noexcept override {}
+
+private:
+    std::optional<arm_of<Source>> on_;
+};
+template <class Source>
+struct arm_for<std::optional<Source>> {
+    using type = optional_arm<Source>;
 };
 
 } // namespace tenure::inline v0::core::detail

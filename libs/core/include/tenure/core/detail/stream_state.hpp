@@ -1,13 +1,14 @@
 // What a stream's two sides share: the channel between them, and who is told of the producer's end.
 //
-//   PRODUCER  running --ending()--> ended              its outcome is put down; then the channel is closed
+//   PRODUCER  running --sends_no_more()--> cleans up   a step: what it has come to is put down; then the channel is closed
+//             any -----ending()----> ended             its outcome is put down; then the channel is closed
 //   CONSUMER  reading --stop()----> stopped            the producer is cancelled; then the channel is closed
 //             reading --stall limit--> stalled         the same
 //             any -----drop()-----> gone
 //
 // INVARIANTS
 //  1. A failure of the producer is told once: by next() or stop(), or, when the consumer is gone, to the producer's owner.
-//     Whether ending() or drop() comes first is decided under m_.
+//     Whether it or drop() comes first is decided under m_.
 //  2. The channel is closed after the outcome is put down, or after the consumer has left `reading`: so whoever finds it
 //     closed and empty finds out why.
 //  3. The producer is cancelled before the channel is closed: a sender that finds it closed sees that it is to unwind.
@@ -36,8 +37,10 @@ public:
     void want() noexcept { wanted_.store(true, std::memory_order_relaxed); }
     /// The handle is gone.
     void drop() noexcept;
-    /// Around a wait for an item: from when the consumer is listed.
+    /// Around a wait for an item: from when the consumer is listed, or just before.
     void wait_begins();
+    /// It is listed only now, or again: meanwhile the limit may have been over in vain.
+    void wait_goes_on() noexcept;
     void wait_ends() noexcept;
     void got_item() noexcept;
     /// The channel has ended. Throws: why, the first time.
@@ -48,6 +51,8 @@ public:
 
     // The producer's.
     void heartbeat();
+    /// It has come to its end, by this failure if there is one: its reader is told, while its cleanup may take longer.
+    void sends_no_more(const std::exception_ptr& failure) noexcept;
 
     // Where its producer lives. The runtime may be gone once that has ended.
     scheduler& sched() const noexcept { return sched_; }
@@ -73,6 +78,7 @@ private:
     };
     void leave_reading(consumer how, held_nodes* visited) noexcept;
     void arm() TENURE_REQUIRES(m_);
+    void keep(const std::exception_ptr& failure) noexcept TENURE_REQUIRES(m_);
     void hand_to_owner(const std::exception_ptr& e) noexcept;
     void report(const std::exception_ptr& e) const noexcept;
 
@@ -89,6 +95,7 @@ private:
     base::mutex m_;
     task_status how_ TENURE_GUARDED_BY(m_) = task_status::pending; // how the producer has ended
     std::exception_ptr failure_ TENURE_GUARDED_BY(m_);             // not told yet
+    bool early_ TENURE_GUARDED_BY(m_) = false;                     // sends_no_more()
     bool end_told_ TENURE_GUARDED_BY(m_) = false;
     bool gone_ TENURE_GUARDED_BY(m_) = false;
     bool armed_ TENURE_GUARDED_BY(m_) = false;
@@ -104,6 +111,12 @@ public:
         : stream_base(s, group, stall),
           channel_(base::ref<channel_state<T>>::adopt(new channel_state<T>(capacity))) {}
     channel_state<T>& channel() const noexcept { return *channel_; }
+    /// What its consumer has received. Throws: as at_end().
+    std::optional<T> outcome_of(receiving<T>& half) {
+        std::optional<T> got = half.result();
+        got ? got_item() : at_end();
+        return got;
+    }
 
 private:
     void close_channel() noexcept override { channel_->close(); }
@@ -147,10 +160,11 @@ public:
     std::optional<T> result() {
         const auto keep = std::exchange(kept_, nullptr); // perhaps the last one
         if (keep) keep->wait_ends();
-        std::optional<T> got = receive_.result();
-        got ? of_->got_item() : of_->at_end();
-        return got;
+        return of_->outcome_of(receive_.half());
     }
+    // For select_any().
+    stream_state<T>& of() noexcept { return *of_; }
+    receiving<T>& half() noexcept { return receive_.half(); }
 
 private:
     stream_state<T>* of_;
@@ -160,5 +174,7 @@ private:
 
 /// Cancels the producer and waits until it has ended. Throws: its failure.
 task<void> stop_stream(base::ref<stream_base> s);
+/// The same with all of them at once. Throws: their failures.
+task<void> stop_streams(std::vector<base::ref<stream_base>> all);
 
 } // namespace tenure::inline v0::core::detail

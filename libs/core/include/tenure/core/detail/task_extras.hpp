@@ -34,6 +34,7 @@ struct task_extras final : operation {
     concurrency_limit* limit = nullptr; // its group's, which lives while the task is counted
     bool slot_when_entered = false;     // and not when it is spawned: it has to wait for others first
     bool has_slot = false;              // confined to the strand
+    bool always_entered = false;        // also cancelled: its first await registers a cleanup that must run
 
     /// While it waits for a slot.
     bool try_cancel() noexcept override;
