@@ -17,7 +17,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -108,6 +110,13 @@ std::vector<int> descriptors_of(pid_t pid) {
     return found;
 }
 
+/// Returns when cat, which reads `input`, has got there: before, its dynamic loader opens libraries.
+void wait_until_it_reads(const pipe_pair& input) {
+    ASSERT_EQ(write(input.write.get(), "x", 1), 1);
+    for (int unread = 1; unread > 0; sched_yield())
+        ASSERT_EQ(ioctl(input.write.get(), FIONREAD, &unread), 0);
+}
+
 /// Runs `body` in a process of its own, whose descriptors, limits and filters it may spoil.
 /// Returns: its exit status.
 int apart(const std::function<int()>& body) {
@@ -153,6 +162,7 @@ TEST_F(Waiting, HasThreeDescriptors) {
     const unique_fd high(fcntl(leak.read.get(), F_DUPFD, 200)); // not close-on-exec
     ASSERT_GE(high.get(), 200);
     start();
+    wait_until_it_reads(input_);
     EXPECT_EQ(descriptors_of(child_.pid), (std::vector<int>{0, 1, 2}));
 }
 
@@ -438,6 +448,7 @@ TEST(Spawn, WorksWithoutCloneThreeAndCloseRange) {
                   options.want_pidfd = true;
                   const spawned child = spawn(options);
                   if (!child || !child.pidfd) return 3;
+                  wait_until_it_reads(input);
                   const bool clean = descriptors_of(child.pid) == std::vector<int>{0, 1, 2};
                   input.read.reset();
                   input.write.reset();

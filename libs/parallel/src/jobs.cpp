@@ -28,7 +28,6 @@ jobs::jobs(map_owner in, map_plan&& p)
       in_(std::move(in)),
       timed_(plan.timeout != no_limit),
       batch_size_(plan.batch_size ? plan.most_in_batch : 1),
-      done_(plan.window + 1),
       began_(in_.now()) {}
 
 // ---- the dispatcher
@@ -44,16 +43,20 @@ core::task<std::size_t> jobs::room() {
 }
 void jobs::offer(std::shared_ptr<batch> b) {
     read_ += b->count();
-    ++batches_;
     {
         base::mutex_lock l(m_);
         ready_.push_back(std::move(b));
+        ++batches_;
     }
     pump();
 }
 void jobs::end_of_items(std::exception_ptr error) noexcept {
     source_error_ = std::move(error);
-    done(nullptr);
+    {
+        base::mutex_lock l(m_);
+        items_ended_ = true;
+    }
+    something_done_.set();
 }
 // One job for each batch that waits, as far as they may run.
 void jobs::pump() noexcept {
@@ -62,9 +65,11 @@ void jobs::pump() noexcept {
         try {
             j = std::make_shared<job>();
             base::mutex_lock l(m_);
-            if (stopped() || owner_is_cancelled_ || ready_.empty() || active_ >= plan.jobs) return;
+            if (stopped() || owner_is_cancelled_ || starting_ >= ready_.size() || active_ >= plan.jobs)
+                return;
             j->place_ = running_.insert(running_.end(), j);
             ++active_;
+            ++starting_;
         } catch (const std::bad_alloc&) {
             return; // the jobs that run go on with what waits, and the next offer tries again
         }
@@ -81,7 +86,7 @@ void jobs::pump() noexcept {
                 take_off(*j);
                 failure_ = std::current_exception();
             }
-            return done(nullptr);
+            return something_done_.set();
         }
         j->task_->cancel("the map has stopped");
     }
@@ -95,7 +100,7 @@ job_ticket::~job_ticket() {
 bool jobs::take(job& me) {
     base::mutex_lock l(m_);
     me.doing = nullptr;
-    me.began_ = true;
+    if (!std::exchange(me.began_, true) && !me.given_up_) --starting_;
     if (stopped() || ready_.empty()) return false;
     me.doing = std::move(ready_.front());
     ready_.pop_front();
@@ -133,6 +138,7 @@ void jobs::left(job& me) noexcept {
 }
 void jobs::take_off(job& j) noexcept {
     if (std::exchange(j.given_up_, true)) return;
+    if (!j.began_) --starting_;
     running_.erase(j.place_);
     --active_;
     if (stopped()) nothing_runs_.notify_all();
@@ -141,24 +147,29 @@ void jobs::take_off(job& j) noexcept {
 // ---- the collector
 
 void jobs::done(std::shared_ptr<batch> b) noexcept {
-    // There is room: no more batches are under way than the window has items, and one null comes with them.
-    static_cast<void>(done_.try_send(b));
+    {
+        base::mutex_lock l(m_);
+        batch* const last = b.get();
+        (last_done_ ? last_done_->next_done_ : first_done_) = std::move(b);
+        last_done_ = last;
+    }
+    something_done_.set();
 }
 core::task<std::shared_ptr<batch>> jobs::next_done() {
     for (;;) {
-        if (ended_ && arrived_ == batches_) co_return nullptr;
-        auto b = co_await done_.receive();
-        std::exception_ptr failed;
+        something_done_.reset(); // before the look: what comes afterwards sets it
         {
             base::mutex_lock l(m_);
-            failed = failure_;
+            if (failure_) std::rethrow_exception(failure_);
+            if (std::shared_ptr<batch> b = std::move(first_done_)) {
+                first_done_ = std::move(b->next_done_);
+                if (!first_done_) last_done_ = nullptr;
+                ++arrived_;
+                co_return b;
+            }
+            if (items_ended_ && arrived_ == batches_) co_return nullptr;
         }
-        if (failed) std::rethrow_exception(failed);
-        if (b && *b) {
-            ++arrived_;
-            co_return std::move(*b);
-        }
-        ended_ = true;
+        co_await something_done_.wait();
     }
 }
 void jobs::delivered(std::size_t n) noexcept {
@@ -282,7 +293,7 @@ void jobs::expire() {
     }
     for (const auto& j : running)
         j->worker.call(); // so that somebody can tell
-    done(nullptr);
+    something_done_.set();
 }
 
 } // namespace tenure::inline v0::parallel::detail

@@ -111,10 +111,6 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
     std::vector<helper> helpers;
     const std::size_t wanted = std::min<std::size_t>(jobs_, n_ / grain_ + (n_ % grain_ != 0));
     helpers.reserve(wanted);
-    const auto wait_for_those_that_began = [&] {
-        for (helper& h : helpers)
-            if (!h.start->claim()) (void)h.task.get();
-    };
     try {
         while (helpers.size() + 1 < wanted) {
             auto start = std::make_shared<helper_start>();
@@ -124,13 +120,11 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
             });
             helpers.push_back({std::move(start), std::move(task)});
         }
-    } catch (...) { // the runtime closes: those that began end first
-        s->work();
-        wait_for_those_that_began();
-        throw;
+    } catch (const base::closed_error&) { // no more help: the caller does the rest
     }
     s->work();
-    wait_for_those_that_began();
+    for (const helper& h : helpers)
+        if (!h.start->claim()) (void)h.task.get();
     s->check();
 }
 

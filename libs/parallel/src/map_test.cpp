@@ -108,6 +108,27 @@ TEST(Map, ItsTasksHaveItsNameAndThePlaceOfTheCall) {
     });
 }
 
+TEST(Map, AMillionJobsAreNoMoreThanTheItems) {
+    core::testing::run(1, [](runtime& rt) -> task<> {
+        auto results = map(rt, first(100), doubled, {.jobs = 1'000'000, .pre_dispatch = 10'000'000});
+        int n = 0;
+        while (co_await results.next())
+            ++n;
+        core::testing::require(n == 100);
+    });
+}
+
+TEST(Map, WithoutWorkersInPlainCode) {
+    runtime rt({.threads = 0});
+    int sum = 0;
+    rt.block_on([&]() -> task<> {
+        auto results = map(rt, first(100), doubled);
+        while (auto v = co_await results.next())
+            sum += *v;
+    });
+    EXPECT_EQ(sum, 9900);
+}
+
 // ---- failures
 
 int refuses_seven(int i) {

@@ -37,7 +37,10 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site) {
         throw base::usage_error("map: pre_dispatch is " + std::to_string(*o.pre_dispatch) +
                                 "; it is from 1 to 16,777,216, or left out to be chosen");
     p.batch_size = o.batch_size.value_or(0);
-    p.window = o.pre_dispatch.value_or(std::min(most, std::max<std::size_t>(256, p.batch_size) * p.jobs));
+    const std::size_t for_each_job = std::max<std::size_t>(256, p.batch_size);
+    constexpr std::size_t enough = 1u << 16;
+    p.window = o.pre_dispatch.value_or(
+        p.jobs < enough / for_each_job ? for_each_job * p.jobs : std::max<std::size_t>(enough, p.jobs));
     // Two for each job: one that it does, and one that waits for it.
     p.most_in_batch = p.batch_size ? std::min(p.batch_size, p.window)
                                    : std::max<std::size_t>(1, p.window / (std::size_t{2} * p.jobs));

@@ -14,8 +14,8 @@ namespace tenure::inline v0::parallel {
 /// body is called by several threads at once, and may borrow the caller's locals.
 /// Owner: the call. The other threads' parts are tasks of the runtime, which end with it.
 /// Cancel: of the task that calls it: no more is begun, what has begun is awaited, and `cancelled` is thrown.
-/// Throws: the first failure of body, after which no more is begun; task_cancelled and closed_error when the runtime closes
-///   meanwhile; usage_error for options that cannot be meant, and inside a coroutine.
+/// Throws: the first failure of body, after which no more is begun; task_cancelled when the runtime cancels those that help, as
+///   it closes (one that has closed gives no help); usage_error for options that cannot be meant, and inside a coroutine.
 template <class Body>
 void parallel_for(core::runtime& rt, std::size_t n, Body&& body, const loop_options& o = {},
                   base::spawn_site at = base::spawn_site::current()) {

@@ -6,13 +6,13 @@
 // thread is called (stand_in.hpp), and its owner.
 //
 // INVARIANTS
-//  1. A batch is in ready_, or a job runs it, or it is in done_; never in two of them. Every offered one comes to done_ unless the
-//     map is stopped.
-//  2. active_ jobs run, at most `jobs`; one that was given up does not count. While a batch is ready, `jobs` of them run.
+//  1. A batch is ready, or a job runs it, or it is done; never two of them. Every offered one gets done unless the map is
+//     stopped.
+//  2. active_ jobs run, at most `jobs`; one that was given up does not count. While a batch is ready, `jobs` of them run, or one that
+//     starts will take it.
 //  3. No code of the user runs under the lock.
 #pragma once
 #include <tenure/base/mutex.hpp>
-#include <tenure/core/channel.hpp>
 #include <tenure/core/event.hpp>
 #include <tenure/core/future.hpp>
 #include <tenure/core/group.hpp>
@@ -79,6 +79,10 @@ public:
     const std::size_t number; // of the batch: the first one is 0
     const std::size_t first;  // the index of its first item
     item_turn turn;
+
+private:
+    friend class jobs;
+    std::shared_ptr<batch> next_done_; // guarded by the jobs' lock
 };
 
 /// One job. Confined to it, but for what the watch reads under the lock.
@@ -184,6 +188,7 @@ private:
     std::deque<std::shared_ptr<batch>> ready_ TENURE_GUARDED_BY(m_);
     std::list<std::shared_ptr<job>> running_ TENURE_GUARDED_BY(m_);
     unsigned active_ TENURE_GUARDED_BY(m_) = 0;
+    std::size_t starting_ TENURE_GUARDED_BY(m_) = 0;   // of them; they have not taken a batch yet
     std::exception_ptr failure_ TENURE_GUARDED_BY(m_); // of the map itself
     bool owner_is_cancelled_ TENURE_GUARDED_BY(m_) = false;
     base::condition nothing_runs_; // any more, and nothing will
@@ -195,12 +200,14 @@ private:
     std::atomic<std::size_t> delivered_{0};
     core::event room_;
 
-    // Written before the null batch that tells of them.
-    std::size_t batches_ = 0;
-    std::exception_ptr source_error_;
-    core::channel<std::shared_ptr<batch>> done_;
-    std::size_t arrived_ = 0; // confined to the collector, as the next one
-    bool ended_ = false;
+    // Batches that are done; a list, so that nothing can fail then.
+    std::shared_ptr<batch> first_done_ TENURE_GUARDED_BY(m_);
+    batch* last_done_ TENURE_GUARDED_BY(m_) = nullptr;
+    bool items_ended_ TENURE_GUARDED_BY(m_) = false;
+    std::size_t batches_ TENURE_GUARDED_BY(m_) = 0; // offered
+    std::exception_ptr source_error_;               // written before items_ended_
+    core::event something_done_;
+    std::size_t arrived_ = 0; // confined to the collector
     const base::time_point began_;
 };
 
