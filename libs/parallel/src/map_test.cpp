@@ -229,6 +229,40 @@ TEST(Map, OptionsThatCannotBeMeantAreRefused) {
     EXPECT_THROW(with({.pre_dispatch = std::size_t(-1)}), base::usage_error);
 }
 
+/// Cannot be moved the third time.
+struct fragile {
+    int moves = 0;
+    fragile() = default;
+    // NOLINTNEXTLINE(performance-noexcept-move-constructor): it throws
+    fragile(fragile&& o) : moves(o.moves + 1) {
+        if (moves == 3) throw std::runtime_error("broken");
+    }
+    fragile& operator=(fragile&&) = delete;
+};
+
+TEST(MapOutcomes, WhatIsThrownBeforeTheCallIsTheItemsFailure) {
+    runtime rt({.threads = 2});
+    const auto fail = [](int i) -> task<int> {
+        if (i % 2 == 0) throw std::runtime_error("no coroutine yet"); // a plain function that returns a task
+        return [](int n) -> task<int> { co_return n; }(i);
+    };
+    std::size_t n = 0;
+    for (auto& one : map_outcomes(rt, first(100), fail, {.timeout = 10s})) {
+        EXPECT_EQ(one.status(), n % 2 == 0 ? item_status::failed : item_status::done);
+        ++n;
+    }
+    EXPECT_EQ(n, 100u);
+
+    std::size_t failed = 0;
+    const auto use = [](fragile f) { return f.moves; };
+    try {
+        for (auto& one : map_outcomes(rt, std::vector<fragile>(10), use))
+            failed += one.status() == item_status::failed;
+        EXPECT_GT(failed, 0u);
+    } catch (const std::runtime_error&) { // they broke when they were read
+    }
+}
+
 // ---- time
 
 /// What hangs until the test is over.

@@ -118,10 +118,22 @@ private:
             const base::time_point began = self.now();
             for (std::size_t k = me.from; k < b.count(); ++k) {
                 self.begin(me, k);
-                item one = std::move(b.in[k]); // a body that is given up keeps its own
-                auto how = co_await core::as_outcome(std::invoke(self.f_, std::move(one)));
+                std::optional<item> one; // a body that is given up keeps its own
+                std::optional<core::task<value>> body;
+                std::exception_ptr not_called;
+                try {
+                    one.emplace(std::move(b.in[k]));
+                    body.emplace(std::invoke(self.f_, std::move(*one)));
+                } catch (...) { // before there was a coroutine
+                    not_called = std::current_exception();
+                }
+                std::optional<base::outcome<value>> how;
+                if (body)
+                    how.emplace(co_await core::as_outcome(std::move(*body)));
+                else
+                    how.emplace(items::failure(std::move(not_called)));
                 if (!self.end(me, k)) co_return;
-                b.put(k, std::move(how));
+                b.put(k, std::move(*how));
                 if (self.stopped()) co_return;
             }
             self.finished(me, self.now() - began);
@@ -144,16 +156,16 @@ private:
         auto& b = static_cast<items&>(*me.doing);
         for (std::size_t k = me.from; k < b.count(); ++k) {
             begin(me, k);
-            item one = std::move(b.in[k]);
-            auto how = outcome_of(std::move(one));
+            auto how = outcome_of(b.in[k]);
             if (!end(me, k)) return false;
             b.put(k, std::move(how));
             if (stopped()) return false;
         }
         return true;
     }
-    base::outcome<value> outcome_of(item&& one) {
+    base::outcome<value> outcome_of(item& from) {
         try {
+            item one = std::move(from); // a function that is given up keeps its own
             if constexpr (std::is_void_v<value>) {
                 std::invoke(f_, std::move(one));
                 return base::outcome<value>::success();
