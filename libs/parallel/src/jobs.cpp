@@ -130,11 +130,6 @@ void jobs::left(job& me) noexcept {
     {
         base::mutex_lock l(m_);
         me.ended_ = true;
-        if (me.doing && !me.given_up_ && !stopped() && !failure_) {
-            failure_ = std::make_exception_ptr(
-                base::task_cancelled(plan.name + ": a job was cancelled, and with it the items that it had"));
-            something_done_.set();
-        }
         if (!me.began_) owner_is_cancelled_ = true; // so is the collector
         if (!me.launched_) return;                  // who launches it goes on
         take_off(me);

@@ -329,8 +329,8 @@ template <class Items, class F>
     using state = detail::state_of<Items, F>;
     static_assert(!std::is_void_v<typename state::value>,
                   "map: the function returns nothing: use map_outcomes, or parallel_for");
-    return detail::start_map<typename state::value, state>(std::move(in), std::forward<Items>(items),
-                                                           std::forward<F>(f), std::move(o), at);
+    return detail::start_map<typename state::value, state>(in, std::forward<Items>(items), std::forward<F>(f),
+                                                           std::move(o), at);
 }
 
 /// The same, and gives for each item how it ended (item_outcome): a value, a failure, timed out, or cancelled. No item's
@@ -339,7 +339,7 @@ template <class Items, class F>
 [[nodiscard]] auto map_outcomes(const map_owner& in, Items&& items, F&& f, map_options o = {},
                                 base::spawn_site at = base::spawn_site::current()) {
     using state = detail::state_of<Items, F>;
-    return detail::start_map<typename state::result, state>(std::move(in), std::forward<Items>(items),
+    return detail::start_map<typename state::result, state>(in, std::forward<Items>(items),
                                                             std::forward<F>(f), std::move(o), at);
 }
 
