@@ -12,6 +12,7 @@
 #include <iostream>
 #include <mutex>
 #include <ranges>
+#include <thread>
 
 using namespace std::chrono_literals;
 using tenure::item_status;
@@ -90,7 +91,8 @@ int main() {
     run("as they are done", order::completion, false);
 
     // The stuck functions are still tasks of the runtime: it says so, and waits for them.
-    expect(rt.audit().tasks == 3);
+    while (rt.audit().tasks != 3) // what belonged to the maps themselves ends at its own pace
+        std::this_thread::yield();
     comes.let_go();
     rt.close();
     expect(rt.audit().clean());
