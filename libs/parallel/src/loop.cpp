@@ -1,5 +1,6 @@
 #include <tenure/base/error.hpp>
 #include <tenure/core/this_task.hpp>
+#include <tenure/parallel/detail/item_place.hpp>
 #include <tenure/parallel/detail/loop.hpp>
 
 #include <algorithm>
@@ -108,6 +109,7 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
         std::shared_ptr<helper_start> start;
         core::future<void> task;
     };
+    const auto item = item_place::index();
     std::vector<helper> helpers;
     const std::size_t wanted = std::min<std::size_t>(jobs_, n_ / grain_ + (n_ % grain_ != 0));
     helpers.reserve(wanted);
@@ -115,8 +117,10 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
         while (helpers.size() + 1 < wanted) {
             auto start = std::make_shared<helper_start>();
             core::spawn_options o{.name = name_, .site = site_};
-            auto task = rt.submit(std::move(o), [s, start] {
-                if (start->claim()) s->work();
+            auto task = rt.submit(std::move(o), [s, start, item] {
+                if (!start->claim()) return;
+                const item_place here(running_task(), item);
+                s->work();
             });
             helpers.push_back({std::move(start), std::move(task)});
         }

@@ -127,6 +127,7 @@ using io::signal_info;
 using io::signal_set;
 using io::unique_fd;
 
+using parallel::item_index;
 using parallel::item_outcome;
 using parallel::item_status;
 using parallel::loop_options;

@@ -3,8 +3,10 @@
 #include <tenure/base/outcome.hpp>
 #include <tenure/core/observe.hpp>
 #include <tenure/core/this_task.hpp>
+#include <tenure/parallel/detail/item_place.hpp>
 #include <tenure/parallel/detail/jobs.hpp>
 #include <tenure/parallel/detail/source.hpp>
+#include <tenure/parallel/item_index.hpp>
 
 #include <map>
 #include <vector>
@@ -113,6 +115,7 @@ private:
     static core::task<> run_awaiting(const job_ticket& t) {
         auto& self = static_cast<map_state&>(t.of());
         job& me = t.me();
+        const base::task_id task = running_task();
         while (self.take(me)) {
             auto& b = static_cast<items&>(*me.doing);
             const base::time_point began = self.now();
@@ -123,6 +126,7 @@ private:
                 std::exception_ptr not_called;
                 try {
                     one.emplace(std::move(b.in[k]));
+                    const item_place here(task, b.first + k);
                     body.emplace(std::invoke(self.f_, std::move(*one)));
                 } catch (...) { // before there was a coroutine
                     not_called = std::current_exception();
@@ -144,17 +148,19 @@ private:
         auto& self = static_cast<map_state&>(t.of());
         job& me = t.me();
         const in_place here(me.worker);
+        item_place at(running_task());
         const base::time_point began = self.now();
         base::time_point now = began;
         while (now - began < worker_share && self.take(me)) {
-            if (!self.run_batch(me)) return;
+            if (!self.run_batch(me, at)) return;
             const base::time_point then = std::exchange(now, self.now());
             self.finished(me, now - then);
         }
     }
-    bool run_batch(job& me) {
+    bool run_batch(job& me, item_place& at) {
         auto& b = static_cast<items&>(*me.doing);
         for (std::size_t k = me.from; k < b.count(); ++k) {
+            at.is(b.first + k);
             begin(me, k);
             auto how = outcome_of(b.in[k]);
             if (!end(me, k)) return false;
