@@ -34,6 +34,7 @@
 #include <tenure/parallel/map.hpp>
 #include <tenure/parallel/parallel_for.hpp>
 #include <tenure/run.hpp>
+#include <tenure/runner/local.hpp>
 #include <tenure/runtime.hpp>
 
 namespace tenure::inline v0 {
@@ -137,6 +138,14 @@ using parallel::map_outcomes;
 using parallel::order;
 using parallel::parallel_for;
 using parallel::reduce;
+
+// The class is tenure::runner::runner: its layer has the short name.
+using runner::call;
+using runner::fn;
+using runner::inline_runner;
+using runner::remote_error;
+using runner::submit;
+using runner::threads;
 
 namespace this_task = core::this_task;
 
