@@ -116,7 +116,7 @@ void jobs::finished(job& me, base::duration took) {
         base::mutex_lock l(m_);
         b = std::move(me.doing);
     }
-    if (plan.batch_size == 0 && n >= batch_size_.load(std::memory_order_relaxed)) {
+    if (plan.batch_size == 0 && b->attempt == 1 && n >= batch_size_.load(std::memory_order_relaxed)) {
         // As many as would have taken the right time, but at most twice as many: one measurement is little.
         const auto ns = static_cast<double>(std::max<base::duration>(took, 1ns).count());
         const double right = static_cast<double>(n) * static_cast<double>(worth_a_batch.count()) / ns;
@@ -125,6 +125,45 @@ void jobs::finished(job& me, base::duration took) {
                           std::memory_order_relaxed);
     }
     done(std::move(b));
+}
+bool jobs::try_again(batch& b, std::size_t k, std::exception_ptr& error, bool timed_out) noexcept {
+    if (!has_retries(b) || stopped() || (timed_out && !plan.retry_if)) return false;
+    try {
+        if (plan.retry_if && !plan.retry_if(error)) return false;
+    } catch (...) {
+        error = std::current_exception();
+        return false;
+    }
+    {
+        base::mutex_lock l(m_);
+        ++batches_; // before it can be done
+    }
+    try {
+        std::shared_ptr<batch> next = b.again(k);
+        const base::duration wait = plan.pause_before(next->attempt);
+        if (wait == base::duration::zero())
+            go_on_with(std::move(next));
+        else
+            (void)pauses_->spawn({.name = plan.name + ": a pause", .site = plan.site}, pause,
+                                 shared_from_this(), std::move(next), wait);
+        return true;
+    } catch (...) { // no memory, or the map has ended
+        base::mutex_lock l(m_);
+        --batches_;
+        return false;
+    }
+}
+core::task<> jobs::pause(std::shared_ptr<jobs> self, std::shared_ptr<batch> b, base::duration how_long) {
+    co_await core::sleep_for(how_long);
+    self->go_on_with(std::move(b));
+}
+// Before all that waits: its items came first.
+void jobs::go_on_with(std::shared_ptr<batch> b) {
+    {
+        base::mutex_lock l(m_);
+        if (!stopped()) ready_.push_front(std::move(b));
+    }
+    pump();
 }
 void jobs::left(job& me) noexcept {
     {
@@ -263,17 +302,15 @@ void jobs::give_up(const late_item& late) {
     }
     const std::shared_ptr<batch> b = late.of->doing; // the job does not write it any more
     const std::size_t k = late.item.index();
-    const std::string what =
+    std::string what =
         plan.name + ": item " + std::to_string(b->first + k) + " has taken more than " + told(plan.timeout);
-    b->time_out(k, std::make_exception_ptr(base::timeout_error(what)));
+    if (b->attempt > 1) what += ", in attempt " + std::to_string(b->attempt);
+    auto error = std::make_exception_ptr(base::timeout_error(what));
+    if (!try_again(*b, k, error, true)) b->time_out(k, std::move(error));
     if (task) task->cancel(what); // else who starts it sees given_up_
-    if (k + 1 < b->count()) {
-        base::mutex_lock l(m_);
-        if (!stopped()) ready_.push_front(b);
-    } else {
-        done(b);
-    }
     late.of->worker.call();
+    if (k + 1 < b->count()) return go_on_with(b);
+    done(b);
     pump();
 }
 void jobs::expire() {

@@ -23,12 +23,55 @@ struct bad_item : std::runtime_error {
     explicit bad_item(std::size_t i) : runtime_error(std::to_string(i)) {}
 };
 
+/// Its first attempts end like this: all of them, or so many that one is good.
+struct item_plan {
+    fate bad = fate::value;
+    unsigned attempts = 0; // that are bad; 0: none
+};
+/// How it ends, and after how many attempts.
+struct expected_end {
+    fate how;
+    unsigned attempts;
+};
+enum class asked : std::uint8_t { nobody, says_all, says_even };
+
+/// Of a failure or a timeout.
+std::size_t item_of(const std::exception_ptr& e) {
+    try {
+        std::rethrow_exception(e);
+    } catch (const bad_item& one) {
+        return static_cast<std::size_t>(std::stoul(one.what()));
+    } catch (const base::timeout_error& one) { // "map: item 7 has taken more than …"
+        return static_cast<std::size_t>(std::stoul(std::string(one.what()).substr(10)));
+    }
+}
+
 struct map_case {
-    std::vector<fate> items;
+    std::vector<item_plan> items;
+    asked retry_if = asked::nobody;
     map_options options;
     std::size_t read;    // how many results the consumer wants
     bool broken = false; // reading the items throws behind the last one
     bool as_stream = false;
+
+    /// One after the other.
+    expected_end end_of(std::size_t i) const {
+        const item_plan& p = items[i];
+        const bool again =
+            retry_if == asked::nobody ? p.bad == fate::failure : retry_if == asked::says_all || i % 2 == 0;
+        const auto most = again ? 1 + static_cast<unsigned>(options.retries) : 1u;
+        return p.attempts < most ? expected_end{fate::value, p.attempts + 1} : expected_end{p.bad, most};
+    }
+    /// At most, one after the other.
+    base::duration time() const {
+        base::duration sum = 0s;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            const auto bad = std::min(items[i].attempts, end_of(i).attempts);
+            if (items[i].bad == fate::hang) sum += bad * 1200ms;
+            sum += bad * options.backoff.most + 20ms * end_of(i).attempts;
+        }
+        return sum;
+    }
 };
 map_case draw(std::uint64_t seed) {
     std::mt19937_64 bits(seed);
@@ -36,8 +79,9 @@ map_case draw(std::uint64_t seed) {
     map_case c;
     c.items.resize(below(4) == 0 ? below(4) : below(60));
     const std::size_t bad_in = 1 + below(30);
-    for (fate& f : c.items)
-        if (below(bad_in) == 0 && below(3) != 0) f = below(2) == 0 ? fate::failure : fate::hang;
+    for (item_plan& p : c.items)
+        if (below(bad_in) == 0 && below(3) != 0)
+            p = {below(2) == 0 ? fate::failure : fate::hang, static_cast<unsigned>(1 + below(4))};
     c.options.jobs = static_cast<int>(1 + below(5));
     c.options.timeout = 1s;
     if (below(2) == 0) c.options.batch_size = 1 + below(7);
@@ -47,6 +91,13 @@ map_case draw(std::uint64_t seed) {
     c.read = below(3) == 0 ? 1 + below(20) : c.items.size() + 1;
     c.broken = below(5) == 0;
     c.as_stream = below(3) == 0;
+    if (below(2) == 0) c.options.retries = static_cast<int>(1 + below(4));
+    c.options.backoff = {.first = below(3) * 50ms, .factor = 1.5, .most = 100ms};
+    c.retry_if = static_cast<asked>(below(3));
+    if (c.retry_if != asked::nobody)
+        c.options.retry_if = [by = c.retry_if](const std::exception_ptr& e) {
+            return by == asked::says_all || item_of(e) % 2 == 0;
+        };
     return c;
 }
 
@@ -119,7 +170,9 @@ void check_outcomes(const map_case& c, const seen<item_outcome<std::size_t>>& go
         require(one.index() < c.items.size() && !told[one.index()], "each item is told of once");
         told[one.index()] = true;
         if (c.options.order == order::input) require(one.index() == k, "in the order of the items");
-        switch (c.items[one.index()]) {
+        const expected_end end = c.end_of(one.index());
+        require(one.attempts() == end.attempts, "as many attempts as it takes");
+        switch (end.how) {
         case fate::value: require(one && one.value() == one.index() * 2); break;
         case fate::failure: require(one.status() == item_status::failed); break;
         case fate::hang: require(one.status() == item_status::timed_out); break;
@@ -130,11 +183,10 @@ void check_outcomes(const map_case& c, const seen<item_outcome<std::size_t>>& go
     require(c.broken ? got.error && is_of_the_source(got.error) : got.ended, "and then the end");
 }
 void check_values(const map_case& c, const seen<std::size_t>& got) {
-    const auto bad = static_cast<std::size_t>(
-        std::count_if(c.items.begin(), c.items.end(), [](fate f) { return f != fate::value; }));
     std::vector<std::size_t> good;
     for (std::size_t i = 0; i < c.items.size(); ++i)
-        if (c.items[i] == fate::value) good.push_back(2 * i);
+        if (c.end_of(i).how == fate::value) good.push_back(2 * i);
+    const std::size_t bad = c.items.size() - good.size();
     auto results = got.results;
     if (c.options.order == order::completion)
         std::sort(results.begin(), results.end());
@@ -157,10 +209,12 @@ void check_values(const map_case& c, const seen<std::size_t>& got) {
 
 task<> run_case(runtime& rt, std::uint64_t seed) {
     const map_case c = draw(seed);
-    auto f = [&c](std::size_t i) -> task<std::size_t> {
+    std::vector<unsigned> tried(c.items.size());
+    auto f = [&](std::size_t i) -> task<std::size_t> {
+        const bool bad = ++tried[i] <= c.items[i].attempts;
         co_await core::sleep_for(std::chrono::milliseconds(i * 7919 % 11));
-        if (c.items[i] == fate::failure) throw bad_item(i);
-        if (c.items[i] == fate::hang) co_await core::sleep_for(std::chrono::hours(1));
+        if (bad && c.items[i].bad == fate::failure) throw bad_item(i);
+        if (bad) co_await core::sleep_for(std::chrono::hours(1));
         co_return 2 * i;
     };
     const auto began = rt.now();
@@ -185,8 +239,9 @@ task<> run_case(runtime& rt, std::uint64_t seed) {
     } catch (...) { // what nobody has read, of the map or of the stream of its items: their group is told
         require(c.read <= c.items.size() || (c.as_stream && c.broken));
     }
-    const auto stuck = std::count(c.items.begin(), c.items.end(), fate::hang);
-    require(rt.now() - began < (stuck + 1) * 1200ms + 60 * 20ms, "what hangs costs its own time");
+    for (std::size_t i = 0; i < n; ++i)
+        require(tried[i] <= c.end_of(i).attempts, "no attempt too many");
+    require(rt.now() - began < c.time() + 1200ms, "what hangs or waits costs its own time");
 }
 
 TEST(MapOrder, R097_RandomMapsDoWhatASequentialOneDoes) {

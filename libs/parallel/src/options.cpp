@@ -2,6 +2,7 @@
 #include <tenure/parallel/options.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 namespace tenure::inline v0::parallel::detail {
@@ -24,11 +25,28 @@ unsigned count_of_jobs(int jobs) {
     return static_cast<unsigned>(std::max(1, processors + 1 + jobs));
 }
 
+base::duration map_plan::pause_before(unsigned n) const noexcept {
+    const double ns = static_cast<double>(backoff.first.count()) * std::pow(backoff.factor, n - 2.0);
+    const bool less = ns < static_cast<double>(backoff.most.count());
+    if (backoff.first == base::duration::zero()) return backoff.first;
+    return less ? base::duration(static_cast<base::duration::rep>(ns)) : backoff.most;
+}
+
 map_plan plan_of(map_options&& o, const base::spawn_site& site) {
     map_plan p{};
     p.jobs = count_of_jobs(o.jobs);
     p.timeout = limit_of(o.timeout, "timeout");
     p.deadline = limit_of(o.deadline, "deadline");
+    if (o.retries < 0)
+        throw base::usage_error("map: retries is negative; 0 if an item is to have one attempt");
+    p.retries = static_cast<unsigned>(o.retries);
+    (void)limit_of(o.backoff.first, "backoff.first");
+    (void)limit_of(o.backoff.most, "backoff.most");
+    if (!(o.backoff.factor >= 1)) // nor a number that is none
+        throw base::usage_error("map: backoff.factor is " + std::to_string(o.backoff.factor) +
+                                "; it is 1 if all pauses are to be the same, or more");
+    p.backoff = o.backoff;
+    p.retry_if = std::move(o.retry_if);
     constexpr std::size_t most = 1u << 24; // each of them may be in memory
     if (o.batch_size && (*o.batch_size == 0 || *o.batch_size > most))
         throw base::usage_error("map: batch_size is " + std::to_string(*o.batch_size) +

@@ -20,10 +20,11 @@ const char* to_string(item_status s) noexcept;
 template <class T>
 class item_outcome {
 public:
-    item_outcome(std::size_t index, base::outcome<T> how, bool timed_out = false)
-        : index_(index), timed_out_(timed_out), how_(std::move(how)) {}
+    item_outcome(std::size_t index, base::outcome<T> how, bool timed_out = false, unsigned attempts = 1)
+        : index_(index), attempts_(attempts), timed_out_(timed_out), how_(std::move(how)) {}
 
-    std::size_t index() const noexcept { return index_; } ///< of the item: the first one is 0
+    std::size_t index() const noexcept { return index_; }    ///< of the item: the first one is 0
+    unsigned attempts() const noexcept { return attempts_; } ///< with the one that gave this
     item_status status() const noexcept {
         if (timed_out_) return item_status::timed_out;
         if (how_.has_value()) return item_status::done;
@@ -39,9 +40,19 @@ public:
 
 private:
     std::size_t index_;
+    unsigned attempts_;
     bool timed_out_;
     base::outcome<T> how_;
 };
+
+/// Whether an item of this type is copied, for another attempt. Specialize it as false for a type of which the compiler only
+/// believes that it can be copied: one with a member std::vector<std::unique_ptr<…>>.
+template <class T>
+inline constexpr bool can_be_tried_again = std::is_copy_constructible_v<T>;
+template <std::ranges::range T>
+    requires(!std::is_same_v<std::ranges::range_value_t<T>, T>) // as std::filesystem::path
+inline constexpr bool can_be_tried_again<T> =
+    std::is_copy_constructible_v<T> && can_be_tried_again<std::ranges::range_value_t<T>>;
 
 namespace detail {
 
@@ -85,22 +96,34 @@ public:
         using batch::batch;
         std::size_t count() const noexcept override { return in.size(); }
         void time_out(std::size_t k, std::exception_ptr e) override { put(k, failure(std::move(e)), true); }
+        std::shared_ptr<batch> again(std::size_t k) override {
+            auto one = std::make_shared<items>(first + k, attempt + 1);
+            one->in.reserve(1);
+            one->out.resize(1);
+            one->in.push_back(std::move(in[k]));
+            return one;
+        }
         void put(std::size_t k, base::outcome<value> how, bool timed_out = false) {
             try {
-                out[k].emplace(first + k, std::move(how), timed_out);
+                out[k].emplace(first + k, std::move(how), timed_out, attempt);
             } catch (...) { // what moving the value throws
-                out[k].emplace(first + k, failure(std::current_exception()));
+                out[k].emplace(first + k, failure(std::current_exception()), false, attempt);
             }
         }
         static base::outcome<value> failure(std::exception_ptr e) {
             return base::outcome<value>::failure(std::move(e));
         }
         std::vector<item> in;
-        std::vector<std::optional<result>> out; // of those whose turn is over
+        std::vector<std::optional<result>> out; // of those whose turn is over, and that are not tried again
     };
 
     map_state(map_owner in, map_plan&& p, Source&& s, F&& f)
-        : jobs(std::move(in), std::move(p)), source(std::move(s)), f_(std::move(f)) {}
+        : jobs(std::move(in), std::move(p)), source(std::move(s)), f_(std::move(f)) {
+        if (!can_be_tried_again<item> && plan.retries > 0)
+            throw base::usage_error(
+                "map: retries needs items that can be copied, for each attempt is called with a copy: "
+                "give it pointers that share, or indices");
+    }
 
     Source source;
 
@@ -120,28 +143,33 @@ private:
             auto& b = static_cast<items&>(*me.doing);
             const base::time_point began = self.now();
             for (std::size_t k = me.from; k < b.count(); ++k) {
-                self.begin(me, k);
                 std::optional<item> one; // a body that is given up keeps its own
                 std::optional<core::task<value>> body;
-                std::exception_ptr not_called;
-                try {
-                    one.emplace(std::move(b.in[k]));
-                    const item_place here(task, b.first + k);
-                    body.emplace(std::invoke(self.f_, std::move(*one)));
-                } catch (...) { // before there was a coroutine
-                    not_called = std::current_exception();
-                }
+                std::exception_ptr not_called = self.copy_for_retry(b, k, one);
+                self.begin(me, k);
+                if (!not_called)
+                    not_called = self.make_body(b.in[k], one, body, item_place(task, b.first + k));
                 std::optional<base::outcome<value>> how;
                 if (body)
                     how.emplace(co_await core::as_outcome(std::move(*body)));
                 else
                     how.emplace(items::failure(std::move(not_called)));
                 if (!self.end(me, k)) co_return;
-                b.put(k, std::move(*how));
+                self.settle(b, k, std::move(*how));
                 if (self.stopped()) co_return;
             }
             self.finished(me, self.now() - began);
         }
+    }
+    std::exception_ptr make_body(item& from, std::optional<item>& one, std::optional<core::task<value>>& body,
+                                 const item_place&) {
+        try {
+            if (!one) one.emplace(std::move(from));
+            body.emplace(std::invoke(f_, std::move(*one)));
+        } catch (...) { // before there was a coroutine
+            return std::current_exception();
+        }
+        return nullptr;
     }
     // On a worker of its own. It ends after a while, so that other tasks have their turn.
     static void run_plain(const job_ticket& t) {
@@ -161,13 +189,36 @@ private:
         auto& b = static_cast<items&>(*me.doing);
         for (std::size_t k = me.from; k < b.count(); ++k) {
             at.is(b.first + k);
+            std::optional<item> copy;
+            std::exception_ptr not_called = copy_for_retry(b, k, copy);
             begin(me, k);
-            auto how = outcome_of(b.in[k]);
+            auto how =
+                not_called ? items::failure(std::move(not_called)) : outcome_of(copy ? *copy : b.in[k]);
             if (!end(me, k)) return false;
-            b.put(k, std::move(how));
+            settle(b, k, std::move(how));
             if (stopped()) return false;
         }
         return true;
+    }
+    // Before the item begins: who gives it up takes it for its next attempt. What copying throws.
+    std::exception_ptr copy_for_retry(items& b, std::size_t k, std::optional<item>& into) const noexcept {
+        if constexpr (can_be_tried_again<item>) {
+            try {
+                if (has_retries(b)) into.emplace(std::as_const(b.in[k]));
+            } catch (...) {
+                return std::current_exception();
+            }
+        }
+        return nullptr;
+    }
+    void settle(items& b, std::size_t k, base::outcome<value> how) {
+        if (how.has_failed() && has_retries(b)) {
+            std::exception_ptr error = how.error();
+            if (try_again(b, k, error, false)) return;
+            b.put(k, items::failure(std::move(error)));
+        } else {
+            b.put(k, std::move(how));
+        }
     }
     base::outcome<value> outcome_of(item& from) {
         try {
@@ -194,9 +245,9 @@ core::task<> dispatch(std::shared_ptr<State> st) {
     std::exception_ptr error;
     std::size_t index = 0;
     bool more = true;
-    for (std::size_t number = 0; more; ++number) {
+    while (more) {
         const std::size_t n = co_await st->room();
-        auto b = std::make_shared<items>(number, index);
+        auto b = std::make_shared<items>(index);
         b->in.reserve(n);
         try {
             while (b->in.size() < n && more) {
@@ -221,7 +272,7 @@ core::task<> dispatch(std::shared_ptr<State> st) {
     st->end_of_items(std::move(error));
 }
 
-// The collector: hands results on, each once.
+// The collector: hands results on, each once. An item that is tried again is missing in its batch, and comes in one of its own.
 template <class Out, class State>
 class collector {
     static constexpr bool outcomes = std::is_same_v<Out, typename State::result>;
@@ -230,19 +281,17 @@ public:
     collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
 
     core::task<> run() {
-        std::map<std::size_t, std::shared_ptr<batch>> early; // done before their turn
-        std::size_t turn = 0;
         while (auto b = co_await from_.next_done()) {
-            if (!from_.plan.in_order) {
-                co_await deliver(*b);
-                continue;
-            }
-            const std::size_t number = b->number;
-            if (number != turn && fails_at_once()) throw_failure_of(*b);
-            early.emplace(number, std::move(b));
-            for (auto next = early.begin(); next != early.end() && next->first == turn; ++turn) {
-                co_await deliver(*next->second);
-                next = early.erase(next);
+            if (from_.plan.in_order)
+                keep(std::move(b), 0);
+            else
+                for (std::size_t k = there(*b, 0); k < b->count(); k = there(*b, k))
+                    k = co_await deliver(*b, k);
+            while (!early_.empty() && early_.begin()->first == turn_) {
+                const auto next = early_.extract(early_.begin()).mapped();
+                const std::size_t k = co_await deliver(*next, turn_ - next->first);
+                turn_ = next->first + k;
+                keep(next, k);
             }
         }
         if (const auto e = from_.source_error()) failures_.push_back(e);
@@ -252,13 +301,33 @@ public:
 
 private:
     bool fails_at_once() const noexcept { return !outcomes && !from_.plan.keep_going; }
-    static auto& items_of(batch& b) { return static_cast<typename State::items&>(b); }
-    void throw_failure_of(batch& b) {
-        for (auto& one : items_of(b).out)
-            if (!*one) (void)one->value();
+    static auto& results_of(batch& b) { return static_cast<typename State::items&>(b).out; }
+    // The first result from k on.
+    static std::size_t there(batch& b, std::size_t k) {
+        const auto& out = results_of(b);
+        while (k < out.size() && !out[k])
+            ++k;
+        return k;
     }
-    core::task<> deliver(batch& b) {
-        for (auto& one : items_of(b).out) {
+    // Until the turn of what it has from k on.
+    void keep(std::shared_ptr<batch> b, std::size_t k) {
+        k = there(*b, k);
+        if (k == b->count()) return;
+        const std::size_t index = b->first + k;
+        if (index != turn_ && fails_at_once()) throw_failure_of(*b, k);
+        early_.emplace(index, std::move(b));
+    }
+    static void throw_failure_of(batch& b, std::size_t k) {
+        auto& out = results_of(b);
+        for (; k < out.size(); ++k)
+            if (out[k] && !*out[k]) (void)out[k]->value();
+    }
+    // From k on, up to the first that is not there: which one that is.
+    core::task<std::size_t> deliver(batch& b, std::size_t k) {
+        auto& out = results_of(b);
+        const std::size_t first = k;
+        for (; k < out.size() && out[k]; ++k) {
+            auto& one = out[k];
             if constexpr (outcomes) {
                 co_await to_.send(std::move(*one));
             } else if (*one) {
@@ -270,7 +339,8 @@ private:
             }
             one.reset();
         }
-        from_.delivered(b.count());
+        from_.delivered(k - first);
+        co_return k;
     }
     static std::exception_ptr failure_of(const typename State::result& one) {
         try {
@@ -283,6 +353,8 @@ private:
     core::sink<Out>& to_;
     State& from_;
     std::vector<std::exception_ptr> failures_;
+    std::size_t turn_ = 0;                                // the item whose result comes next
+    std::map<std::size_t, std::shared_ptr<batch>> early_; // by the first item whose result waits for its turn
 };
 
 template <class Out, class State>
@@ -290,6 +362,7 @@ core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
     const stop_jobs at_exit(*st);
     st->start_watch();
     auto parts = [&](core::group g) -> core::task<> {
+        st->pause_in(g);
         (void)g.spawn(dispatch<State>, st);
         collector<Out, State> results(to, *st);
         co_await results.run();
@@ -322,6 +395,8 @@ core::stream<Out> start_map(const map_owner& in, Items&& items, F&& f, map_optio
 ///   call.
 /// Owner: the stream owns the map: dropping it cancels what runs, in the middle of the items as well. Each running call is a task
 ///   of the group or runtime, which waits for it; in a group with max_concurrency each takes a slot.
+/// Retries: an item that failed gets up to `retries` more attempts, after the pauses that `backoff` says; its result is that of
+///   the last one. It keeps its index and its place in the order.
 /// Timeout: an item that takes longer than `timeout` is given up on time, whoever reads the results and in whatever order:
 ///   its task is cancelled, and the other items go on. A function that does not notice keeps its thread, for which another one
 ///   works, and is a task that its owner waits for, and that close() names.

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,15 +15,29 @@ namespace tenure::inline v0::parallel {
 /// In which order results come: that of their items, or as they are done.
 enum class order : std::uint8_t { input, completion };
 
-/// map(rt, items, f, {.jobs = 8, .timeout = 3s})
+/// How long an item that has failed waits for its next attempt: `first`, then each time `factor` times as long, at most `most`.
+struct backoff {
+    base::duration first = std::chrono::milliseconds(100);
+    double factor = 2;
+    base::duration most = std::chrono::seconds(10);
+};
+
+/// map(rt, items, f, {.jobs = 8, .timeout = 3s, .retries = 2})
 struct map_options {
     /// How many items are worked on at once; a negative number counts from the processors: -1 all, -2 all but one.
     /// A plain function has a worker of the runtime to itself, so that of those at most the runtime's threads run at once.
     int jobs = -1;
-    /// Of each item, from its start, with all its attempts; none if empty.
+    /// Of each item, from the start of each of its attempts; none if empty.
     std::optional<base::duration> timeout{};
     /// Of the whole call, from its start; none if empty.
     std::optional<base::duration> deadline{};
+    /// How many more attempts an item gets that has failed. Each is called with a copy of the item.
+    int retries = 0;
+    /// The pauses between them. An item that waits takes no job and no worker, and counts for pre_dispatch.
+    parallel::backoff backoff{};
+    /// Whether this failure is worth another attempt. Without it every failure is, but not a timeout; with it timeouts are asked
+    /// for as well (as timeout_error, by the thread that watches the time: it must not wait). What it throws is the item's failure.
+    std::function<bool(const std::exception_ptr&)> retry_if{};
     /// How many items a job takes at once. Empty: as many as take about a millisecond.
     std::optional<std::size_t> batch_size{};
     /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory. That buffer
@@ -40,7 +56,10 @@ struct map_plan {
     unsigned jobs;
     base::duration timeout;  // never: none
     base::duration deadline; // the same
-    std::size_t batch_size;  // 0: chosen
+    unsigned retries;
+    parallel::backoff backoff;
+    std::function<bool(const std::exception_ptr&)> retry_if;
+    std::size_t batch_size; // 0: chosen
     std::size_t window;
     std::size_t most_in_batch;
     std::size_t buffer; // of the results, before the consumer
@@ -48,6 +67,9 @@ struct map_plan {
     bool keep_going;
     std::string name;
     base::spawn_site site;
+
+    /// Before attempt n, which is the second or a later one.
+    base::duration pause_before(unsigned n) const noexcept;
 };
 /// Throws: usage_error that names the option and what it may be.
 map_plan plan_of(map_options&& o, const base::spawn_site& site);

@@ -11,6 +11,7 @@
 //  2. active_ jobs run, at most `jobs`; one that was given up does not count. While a batch is ready, `jobs` of them run, or one that
 //     starts will take it.
 //  3. No code of the user runs under the lock.
+//  4. An item that gets another attempt leaves its batch for one of its own. Nobody else has it while it waits.
 #pragma once
 #include <tenure/base/mutex.hpp>
 #include <tenure/core/event.hpp>
@@ -68,16 +69,19 @@ namespace detail {
 /// Items that a job takes at once, with their results.
 class batch {
 public:
-    batch(std::size_t which, std::size_t first_item) noexcept : number(which), first(first_item) {}
+    explicit batch(std::size_t first_item, unsigned which_attempt = 1) noexcept
+        : first(first_item), attempt(which_attempt) {}
     batch(const batch&) = delete;
     batch& operator=(const batch&) = delete;
     virtual ~batch() = default;
     virtual std::size_t count() const noexcept = 0;
     /// Item k has had its time. Called once it is nobody's.
     virtual void time_out(std::size_t k, std::exception_ptr e) = 0;
+    /// Item k for another attempt: it has no result here. Called once it is nobody's.
+    virtual std::shared_ptr<batch> again(std::size_t k) = 0;
 
-    const std::size_t number; // of the batch: the first one is 0
-    const std::size_t first;  // the index of its first item
+    const std::size_t first; // the index of its first item
+    const unsigned attempt;  // of all its items
     item_turn turn;
 
 private:
@@ -134,6 +138,8 @@ public:
     /// Waits until the window has room. How many items the next batch is to have.
     core::task<std::size_t> room();
     void offer(std::shared_ptr<batch> b);
+    /// Where items wait for their next attempt: the group that the dispatcher is in.
+    void pause_in(core::group g) { pauses_ = std::move(g); }
     /// There are no more items; `error` if that is because reading them failed.
     void end_of_items(std::exception_ptr error) noexcept;
 
@@ -146,6 +152,9 @@ public:
     }
     /// False: the item was given up; the job touches nothing more.
     bool end(job& me, std::size_t k) noexcept { return !timed_ || me.doing->turn.end(me.turn, k); }
+    bool has_retries(const batch& b) const noexcept { return b.attempt <= plan.retries; }
+    /// Item k, which is nobody's, has failed: it gets another attempt. False: it does not, and `error` is why.
+    bool try_again(batch& b, std::size_t k, std::exception_ptr& error, bool timed_out) noexcept;
     void finished(job& me, base::duration took);
     void left(job& me) noexcept;
     base::time_point now() const noexcept { return in_.now(); }
@@ -181,6 +190,8 @@ private:
     void watch_on_this_thread();
     bool nothing_to_watch();
     void done(std::shared_ptr<batch> b) noexcept;
+    void go_on_with(std::shared_ptr<batch> b);
+    static core::task<> pause(std::shared_ptr<jobs> self, std::shared_ptr<batch> b, base::duration how_long);
 
     const map_owner in_;
     const bool timed_;
@@ -204,11 +215,12 @@ private:
     std::shared_ptr<batch> first_done_ TENURE_GUARDED_BY(m_);
     batch* last_done_ TENURE_GUARDED_BY(m_) = nullptr;
     bool items_ended_ TENURE_GUARDED_BY(m_) = false;
-    std::size_t batches_ TENURE_GUARDED_BY(m_) = 0; // offered
+    std::size_t batches_ TENURE_GUARDED_BY(m_) = 0; // that will be done; more, when an item is tried again
     std::exception_ptr source_error_;               // written before items_ended_
     core::event something_done_;
     std::size_t arrived_ = 0; // confined to the collector
     const base::time_point began_;
+    std::optional<core::group> pauses_; // constant from the first offer on
 };
 
 /// However the collector ends, the jobs are stopped.
