@@ -1,5 +1,6 @@
 #include "survivors.hpp"
 
+#include "describe_process.hpp"
 #include "proc/guard.hpp"
 #include "test_engine.hpp"
 
@@ -119,6 +120,21 @@ public:
         return poll(&event, 1, limit_ms) > 0 && (event.revents & POLLHUP) != 0;
     }
 
+    /// Who is left, and for how long it lives on: watched for half a minute.
+    std::string what_survived() const {
+        std::string told;
+        const auto began = std::chrono::steady_clock::now();
+        for (int looks = 0; looks < 30; ++looks) {
+            const std::string now = describe_processes(holders_of_pipe(witness_.get()));
+            const auto after = std::chrono::steady_clock::now() - began;
+            told += "\n " + std::to_string(after / 1ms) + " ms later:" + (now.empty() ? " none" : now);
+            if (all_gone(looks < 10 ? 100 : 1400))
+                return told + "\n gone " + std::to_string((std::chrono::steady_clock::now() - began) / 1ms) +
+                       " ms later";
+        }
+        return told + "\n never gone";
+    }
+
     /// The run's cgroup: whoever ends last removes it.
     bool cgroup_left() const {
         const auto text = [](const char* file) {
@@ -167,9 +183,10 @@ std::string kill_in_rounds(victim who, unsigned rounds, bool cgroup) {
             if (!current.goes_on()) trouble = where + "the run did not go on without the warden";
             current.kill_victim(victim::guard);
         }
-        if (!current.all_gone(2000)) trouble = where + "a process survived";
-        if (!no_child_within(2s)) trouble = where + "a warden survived";
-        if (current.cgroup_left()) trouble = where + "a cgroup was left behind";
+        if (!current.all_gone(2000)) trouble = where + "a process survived 2 s" + current.what_survived();
+        if (!no_child_within(2s))
+            trouble += where + "a warden survived" + describe_processes(children_of(getpid()));
+        if (current.cgroup_left()) trouble += where + "a cgroup was left behind";
         // Whatever survived is our child or grandchild now; only such processes are ended here.
         sweep({}, 0ns);
     }
