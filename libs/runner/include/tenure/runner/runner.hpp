@@ -156,6 +156,13 @@ consteval bool can_be_called() {
     return false;
 }
 
+template <class F, class... A>
+auto make_call(runner& r, F&& f, A&&... arguments) {
+    using function = std::remove_cvref_t<F>;
+    if constexpr (can_be_called<function, A...>())
+        return run_job(r, job_of<function>(std::forward<F>(f), std::forward<A>(arguments)...));
+}
+
 } // namespace detail
 
 /// `auto v = co_await call(r, fn<&f>, args...)`: f(args...), run by r; a function (fn<&f>), a lambda without captures, or an
@@ -164,10 +171,7 @@ consteval bool can_be_called() {
 template <class F, class... A>
 auto call(runner& r, F&& f, A&&... arguments) {
     TENURE_CHECK_CLOSURE(F);
-    using function = std::remove_cvref_t<F>;
-    if constexpr (detail::can_be_called<function, A...>())
-        return detail::run_job(r,
-                               detail::job_of<function>(std::forward<F>(f), std::forward<A>(arguments)...));
+    return detail::make_call(r, std::forward<F>(f), std::forward<A>(arguments)...);
 }
 
 /// Who owns a call that is not awaited where it is made: a group, or a runtime.
@@ -203,7 +207,7 @@ struct call_in_task {
     F f;
     template <class... A>
     auto operator()(A&... a) {
-        return call(*on, std::move(f), std::move(a)...);
+        return make_call(*on, std::move(f), std::move(a)...);
     }
 };
 

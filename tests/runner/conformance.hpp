@@ -1,0 +1,400 @@
+// What every runner must do: one suite, instantiated for each.
+//
+//   INSTANTIATE_TYPED_TEST_SUITE_P(Threads, RunnerConformance, threads_on_real_time);
+//
+// A setup is a type that makes a runner, and says what it can do:
+//
+//   struct setup {                                 not in an anonymous namespace, for GCC 12
+//       static constexpr bool shares_memory;  jobs see the memory of the test
+//       static constexpr bool ends_jobs;      a running job that does not look whether it was cancelled is ended
+//       static constexpr bool keeps_types;    what a job throws arrives as what it was; otherwise as remote_error
+//       static constexpr bool runs_beside;    jobs run beside the tasks: those go on meanwhile
+//       static constexpr bool may_wait;       a job may wait for calls that it makes on its runner
+//       static core::runtime_options options();           where the tasks run
+//       static std::unique_ptr<runner::runner> make(unsigned width);
+//   };
+//
+// Jobs tell the test what they do by signs: bytes appended to a file, which works from everywhere on one machine.
+#pragma once
+#include "jobs.hpp"
+
+#include <tenure/core/group.hpp>
+#include <tenure/core/observe.hpp>
+#include <tenure/core/scope.hpp>
+#include <tenure/core/sleep.hpp>
+#include <tenure/core/this_task.hpp>
+#include <tenure/runner/runner.hpp>
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace runner_conformance {
+
+using namespace std::chrono_literals;
+using namespace tenure;
+using core::future;
+using core::group;
+using core::task;
+using core::task_status;
+using runner::call;
+using runner::fn;
+using runner::submit;
+
+template <class Setup>
+class RunnerConformance : public ::testing::Test {
+protected:
+    core::runtime rt_{Setup::options()};
+    std::unique_ptr<runner::runner> runner_ = Setup::make(2);
+    signs signs_;
+
+    /// `body` is a coroutine function of (group, runner).
+    template <class F>
+    void run(F body) {
+        rt_.block_on([this, &body]() -> task<> {
+            auto in_group = [this, &body](group g) -> task<> { co_await body(g, *runner_); };
+            co_await core::with_group(in_group);
+        });
+    }
+    /// Waits until that many were left.
+    static task<> see(std::string sign, std::size_t many = 1) {
+        while (signs::count(sign) < many)
+            co_await core::sleep_for(1ms);
+    }
+    void TearDown() override {
+        runner_.reset();
+        const auto report = rt_.close();
+        EXPECT_TRUE(report.abandoned.empty()) << core::to_string(report.tree);
+        EXPECT_TRUE(rt_.audit().clean());
+    }
+};
+TYPED_TEST_SUITE_P(RunnerConformance);
+
+// ---- values
+
+TYPED_TEST_P(RunnerConformance, GivesWhatTheFunctionReturns) {
+    this->run([](group, runner::runner& r) -> task<> {
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7);
+        EXPECT_EQ(co_await call(r, fn<&repeated>, "ab", 3), "ababab");
+        const record sent{.name = "n", .values = {1, 2}, .inner = {{"k", 1.5}}};
+        EXPECT_EQ(co_await call(r, fn<&same_record>, sent), sent);
+        EXPECT_EQ(co_await call(r, fn<&length>, std::string(100, 'x')), 100u);
+        co_await call(r, fn<&nothing>);
+    });
+}
+TYPED_TEST_P(RunnerConformance, CallsLambdasWithoutCapturesAndFunctionObjects) {
+    this->run([](group g, runner::runner& r) -> task<> {
+        const auto product = [](int a, int b) { return a * b; };
+        const scaled thrice{.by = 3, .unit = " mm"};
+        EXPECT_EQ(co_await call(r, product, 3, 4), 12);
+        EXPECT_EQ(co_await call(r, thrice, 4), "12 mm");
+        EXPECT_EQ(co_await submit(g, r, product, 3, 4), 12);
+        EXPECT_EQ(co_await submit(g, r, thrice, 4), "12 mm");
+    });
+}
+TYPED_TEST_P(RunnerConformance, MovesArgumentsAndResults) {
+    this->run([](group g, runner::runner& r) -> task<> {
+        EXPECT_EQ(*co_await call(r, fn<&plus_one>, std::make_unique<int>(1)), 2);
+        auto f = submit(g, r, fn<&plus_one>, std::make_unique<int>(2));
+        EXPECT_EQ(*co_await std::move(f), 3);
+    });
+}
+TYPED_TEST_P(RunnerConformance, CarriesMegabytes) {
+    this->run([](group g, runner::runner& r) -> task<> {
+        constexpr std::size_t many = 1'000'000;
+        std::vector<std::uint64_t> sent(many);
+        std::iota(sent.begin(), sent.end(), 7u);
+        const auto back = co_await call(r, fn<&reversed>, sent);
+        EXPECT_TRUE(std::equal(back.rbegin(), back.rend(), sent.begin(), sent.end()));
+        auto made = submit(g, r, fn<&numbers>, many);
+        const auto got = co_await std::move(made);
+        EXPECT_EQ(got.size(), many);
+        EXPECT_EQ(co_await call(r, fn<&length>, std::string(8 * many, 'x')), 8 * many);
+    });
+}
+
+// ---- failures
+
+TYPED_TEST_P(RunnerConformance, FailureArrivesAsItself) {
+    this->run([](group, runner::runner& r) -> task<> {
+        try {
+            (void)co_await call(r, fn<&fails>, "no such file");
+            ADD_FAILURE();
+        } catch (const odd_error& e) {
+            EXPECT_TRUE(TypeParam::keeps_types);
+            EXPECT_STREQ(e.what(), "no such file");
+        } catch (const runner::remote_error& e) {
+            EXPECT_FALSE(TypeParam::keeps_types);
+            EXPECT_NE(e.type().find("odd_error"), std::string::npos) << e.type();
+            EXPECT_EQ(e.message(), "no such file");
+        }
+    });
+}
+TYPED_TEST_P(RunnerConformance, WhatIsNoStdExceptionArrivesToo) {
+    this->run([](group, runner::runner& r) -> task<> {
+        try {
+            co_await call(r, fn<&throws_a_number>);
+            ADD_FAILURE();
+        } catch (const odd_number& e) {
+            EXPECT_TRUE(TypeParam::keeps_types);
+            EXPECT_EQ(e.value, 42);
+        } catch (const runner::remote_error& e) {
+            EXPECT_FALSE(TypeParam::keeps_types);
+            EXPECT_NE(e.type().find("odd_number"), std::string::npos) << e.type();
+        }
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7); // the runner is as it was
+    });
+}
+
+// ---- cancellation
+
+TYPED_TEST_P(RunnerConformance, CallInACancelledGroupNeverBegins) {
+    const std::string begun = this->signs_.one("begun");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        (void)g.cancel();
+        (void)submit(g, r, fn<&leave_sign>, begun);
+        co_return;
+    });
+    EXPECT_EQ(signs::count(begun), 0u);
+}
+TYPED_TEST_P(RunnerConformance, QueuedCallThatIsCancelledNeverBegins) {
+    if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "nothing is queued";
+    this->runner_ = TypeParam::make(1);
+    if (this->runner_->width() != 1) GTEST_SKIP() << "nothing is queued";
+    const std::string begun = this->signs_.one("begun"), second = this->signs_.one("second");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        auto first = submit(g, r, fn<&run_until_told>, begun);
+        co_await this->see(begun);
+        auto f = submit(g, r, fn<&leave_sign>, second);
+        co_await core::sleep_for(1ms);
+        f.cancel();
+        EXPECT_EQ(co_await f.join(), task_status::cancelled);
+        EXPECT_EQ(first.status(), task_status::pending);
+        (void)co_await first.cancel_and_join();
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7); // no place was lost
+    });
+    EXPECT_EQ(signs::count(second), 0u);
+}
+TYPED_TEST_P(RunnerConformance, RunningJobThatLooksEndsAsCancelled) {
+    if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "nobody can cancel a job that runs";
+    const std::string begun = this->signs_.one("begun");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        auto f = submit(g, r, fn<&run_until_told>, begun);
+        co_await this->see(begun);
+        EXPECT_EQ(co_await f.cancel_and_join(), task_status::cancelled);
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7);
+    });
+    EXPECT_EQ(signs::count(begun), 1u);
+}
+TYPED_TEST_P(RunnerConformance, RunningJobThatDoesNotLookIsEndedOrWaitedFor) {
+    if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "nobody can cancel a job that runs";
+    const std::string begun = this->signs_.one("begun"), go = this->signs_.one("go");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        auto f = submit(g, r, fn<&run_until_sign>, begun, go);
+        co_await this->see(begun);
+        f.cancel();
+        if constexpr (TypeParam::ends_jobs) {
+            EXPECT_EQ(co_await f.join(), task_status::cancelled);
+        } else {
+            co_await core::sleep_for(2ms);
+            EXPECT_EQ(f.status(), task_status::pending);
+            leave_sign(go);
+            EXPECT_EQ(co_await f, 7); // a value that it returns is kept
+        }
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7);
+    });
+}
+TYPED_TEST_P(RunnerConformance, CancelAfterTheEndChangesNothing) {
+    this->run([](group g, runner::runner& r) -> task<> {
+        auto f = submit(g, r, fn<&add>, 3, 4);
+        EXPECT_EQ(co_await f.join(), task_status::done);
+        EXPECT_FALSE(f.cancel());
+        EXPECT_EQ(co_await f, 7);
+    });
+}
+
+// ---- time
+
+TYPED_TEST_P(RunnerConformance, JobKnowsItsDeadline) {
+    this->run([](group, runner::runner& r) -> task<> {
+        EXPECT_EQ(co_await call(r, fn<&deadline_here>), base::never);
+    });
+    if (TypeParam::runs_beside && this->rt_.io().is_simulated())
+        GTEST_SKIP() << "time does not wait for jobs";
+    this->run([](group, runner::runner& r) -> task<> {
+        auto body = [&r]() -> task<> {
+            EXPECT_EQ(co_await call(r, fn<&deadline_here>), core::this_task::deadline());
+            EXPECT_NE(core::this_task::deadline(), base::never);
+        };
+        co_await core::with_timeout(1h, body);
+    });
+}
+TYPED_TEST_P(RunnerConformance, PastDeadlineBeginsNothing) {
+    const std::string begun = this->signs_.one("begun");
+    this->run([&](group, runner::runner& r) -> task<> {
+        auto body = [&]() -> task<> { co_await call(r, fn<&leave_sign>, begun); };
+        const auto o = co_await core::as_outcome(core::with_timeout(0s, body));
+        EXPECT_TRUE(o.has_failed());
+    });
+    EXPECT_EQ(signs::count(begun), 0u);
+}
+TYPED_TEST_P(RunnerConformance, JobThatLooksEndsAtItsDeadline) {
+    if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "time stands still while a job runs";
+    const std::string begun = this->signs_.one("begun");
+    this->run([&](group, runner::runner& r) -> task<> {
+        auto body = [&]() -> task<> { co_await call(r, fn<&run_until_told>, begun); };
+        const auto o = co_await core::as_outcome(core::with_timeout(5ms, body));
+        EXPECT_THROW((void)o.value(), base::timeout_error);
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7);
+    });
+}
+TYPED_TEST_P(RunnerConformance, JobThatDoesNotLookIsEndedAtItsDeadlineOrWaitedFor) {
+    if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "time stands still while a job runs";
+    const std::string begun = this->signs_.one("begun"), go = this->signs_.one("go");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        auto release = [&]() -> task<> {
+            co_await this->see(begun);
+            co_await core::sleep_for(20ms); // twice the deadline
+            leave_sign(go);
+        };
+        if constexpr (!TypeParam::ends_jobs) (void)g.spawn(release);
+        auto body = [&]() -> task<int> { co_return co_await call(r, fn<&run_until_sign>, begun, go); };
+        const auto o = co_await core::as_outcome(core::with_timeout(10ms, body));
+        if (signs::count(begun) == 0) { // it was in the queue until then
+            EXPECT_TRUE(o.has_failed());
+            leave_sign(begun);
+        } else if constexpr (TypeParam::ends_jobs) {
+            EXPECT_THROW((void)o.value(), base::timeout_error);
+        } else {
+            EXPECT_EQ(o.value(), 7); // a value wins over the expiry
+        }
+        EXPECT_EQ(co_await call(r, fn<&add>, 3, 4), 7);
+    });
+}
+
+// ---- many
+
+TYPED_TEST_P(RunnerConformance, EachOfManyEndsOnce) {
+    const std::string calls = this->signs_.one("calls");
+    this->run([&](group, runner::runner& r) -> task<> {
+        constexpr int many = 10'000;
+        std::vector<future<int>> all;
+        auto body = [&](group g) -> task<> {
+            for (int i = 0; i < many; ++i)
+                all.push_back(submit(g, r, fn<&double_unless_seventh>, i, calls));
+            co_return;
+        };
+        const auto failed = std::make_shared<std::atomic<int>>(0);
+        auto count = [failed](const base::task_failure&) { ++*failed; };
+        co_await core::with_group(core::supervise(count), body);
+        EXPECT_EQ(failed->load(), (many + 6) / 7);
+        for (int i = 0; i < many; ++i) {
+            const auto o = all[static_cast<std::size_t>(i)].try_outcome();
+            if (i % 7 == 0)
+                EXPECT_TRUE(o && o->has_failed()) << i;
+            else
+                EXPECT_TRUE(o && o->has_value() && o->value() == 2 * i) << i;
+        }
+        EXPECT_EQ(signs::count(calls), static_cast<std::size_t>(many));
+    });
+}
+TYPED_TEST_P(RunnerConformance, DroppedHandlesLoseNothing) {
+    const std::string calls = this->signs_.one("calls");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        for (int i = 0; i < 100; ++i)
+            (void)submit(g, r, fn<&leave_sign>, calls);
+        co_return;
+    });
+    EXPECT_EQ(signs::count(calls), 100u);
+}
+TYPED_TEST_P(RunnerConformance, AsManyRunAtOnceAsItSays) {
+    if (this->runner_->width() == 0) GTEST_SKIP() << "it has no width of its own";
+    EXPECT_EQ(this->runner_->width(), 2u);
+    const std::string begun = this->signs_.one("begun");
+    this->run([&](group g, runner::runner& r) -> task<> {
+        (void)submit(g, r, fn<&wait_for_signs>, begun, std::size_t{2}); // each waits for the other
+        (void)submit(g, r, fn<&wait_for_signs>, begun, std::size_t{2});
+        co_return;
+    });
+}
+TYPED_TEST_P(RunnerConformance, NeverMoreAtOnceThanItSays) {
+    if constexpr (!TypeParam::shares_memory) GTEST_SKIP() << "jobs cannot count each other";
+    const unsigned width = this->runner_->width();
+    if (width == 0) GTEST_SKIP() << "it has no width of its own";
+    most_at_once = 0;
+    this->run([&](group g, runner::runner& r) -> task<> {
+        for (int i = 0; i < 500; ++i)
+            (void)submit(g, r, fn<&count_those_at_once>);
+        co_return;
+    });
+    EXPECT_GT(most_at_once, 0u);
+    EXPECT_LE(most_at_once, width);
+}
+
+// ---- the end
+
+TYPED_TEST_P(RunnerConformance, RunnerMayGoAfterItsLastCall) {
+    this->run([&](group g, runner::runner&) -> task<> {
+        for (int i = 0; i < 10; ++i) {
+            const auto mine = TypeParam::make(1);
+            EXPECT_EQ(co_await call(*mine, fn<&add>, 3, 4), 7);
+            EXPECT_EQ(co_await submit(g, *mine, fn<&add>, 3, 4), 7);
+        }
+    });
+}
+
+// ---- calls inside of calls
+
+inline int sum_up_to(int n);
+/// Where the jobs of a test make their calls: they share its memory.
+struct nesting {
+    core::runtime* rt = nullptr;
+    runner::runner* on = nullptr;
+};
+inline nesting nested_in;
+inline int sum_up_to(int n) {
+    return n == 0 ? 0 : n + submit(*nested_in.rt, *nested_in.on, fn<&sum_up_to>, n - 1).get();
+}
+inline int leaves_of_tree(int depth) {
+    if (depth == 0) return 1;
+    std::vector<future<int>> branches;
+    for (int i = 0; i < 3; ++i)
+        branches.push_back(submit(*nested_in.rt, *nested_in.on, fn<&leaves_of_tree>, depth - 1));
+    int all = 0;
+    for (auto& each : branches)
+        all += each.get();
+    return all;
+}
+
+TYPED_TEST_P(RunnerConformance, JobsMayWaitForCallsOnTheSameRunner) {
+    if constexpr (!TypeParam::may_wait || !TypeParam::shares_memory) GTEST_SKIP() << "they may not";
+    for (const unsigned width : {1u, 2u}) {
+        this->runner_ = TypeParam::make(width);
+        nested_in = {&this->rt_, this->runner_.get()};
+        this->run([](group g, runner::runner& r) -> task<> {
+            EXPECT_EQ(co_await call(r, fn<&sum_up_to>, 10), 55);
+            EXPECT_EQ(co_await call(r, fn<&leaves_of_tree>, 3), 27);
+            std::vector<future<int>> many;
+            for (int i = 0; i < 20; ++i)
+                many.push_back(submit(g, r, fn<&leaves_of_tree>, 2));
+            for (auto& each : many)
+                EXPECT_EQ(co_await each, 9);
+        });
+    }
+}
+
+REGISTER_TYPED_TEST_SUITE_P(RunnerConformance, GivesWhatTheFunctionReturns,
+                            CallsLambdasWithoutCapturesAndFunctionObjects, MovesArgumentsAndResults,
+                            CarriesMegabytes, FailureArrivesAsItself, WhatIsNoStdExceptionArrivesToo,
+                            CallInACancelledGroupNeverBegins, QueuedCallThatIsCancelledNeverBegins,
+                            RunningJobThatLooksEndsAsCancelled, RunningJobThatDoesNotLookIsEndedOrWaitedFor,
+                            CancelAfterTheEndChangesNothing, JobKnowsItsDeadline, PastDeadlineBeginsNothing,
+                            JobThatLooksEndsAtItsDeadline, JobThatDoesNotLookIsEndedAtItsDeadlineOrWaitedFor,
+                            EachOfManyEndsOnce, DroppedHandlesLoseNothing, AsManyRunAtOnceAsItSays,
+                            NeverMoreAtOnceThanItSays, RunnerMayGoAfterItsLastCall,
+                            JobsMayWaitForCallsOnTheSameRunner);
+
+} // namespace runner_conformance
