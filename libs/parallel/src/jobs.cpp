@@ -137,6 +137,7 @@ bool jobs::try_again(batch& b, std::size_t k, std::exception_ptr& error, bool ti
     {
         base::mutex_lock l(m_);
         ++batches_; // before it can be done
+        ++progress_.retries;
     }
     try {
         std::shared_ptr<batch> next = b.again(k);
@@ -150,6 +151,7 @@ bool jobs::try_again(batch& b, std::size_t k, std::exception_ptr& error, bool ti
     } catch (...) { // no memory, or the map has ended
         base::mutex_lock l(m_);
         --batches_;
+        --progress_.retries;
         return false;
     }
 }
@@ -188,6 +190,7 @@ void jobs::take_off(job& j) noexcept {
 void jobs::done(std::shared_ptr<batch> b) noexcept {
     {
         base::mutex_lock l(m_);
+        if (plan.progress) b->count_results(progress_);
         batch* const last = b.get();
         (last_done_ ? last_done_->next_done_ : first_done_) = std::move(b);
         last_done_ = last;
@@ -236,6 +239,32 @@ void jobs::stop() noexcept {
         }
         if (task) task->cancel("the map has stopped"); // else who starts it sees stopped_
     }
+}
+
+// ---- progress
+
+void jobs::tell(bool last) {
+    map_progress p;
+    {
+        base::mutex_lock l(m_);
+        p = progress_;
+        for (const auto& j : running_)
+            p.running += j->doing != nullptr;
+    }
+    p.total = plan.total;
+    p.last = last;
+    has_told_ = false;
+    plan.progress(p);
+    has_told_ = true;
+}
+core::task<> jobs::tell_progress(std::shared_ptr<jobs> self) {
+    for (;;) {
+        co_await core::sleep_for(self->plan.progress_every);
+        self->tell(false);
+    }
+}
+void jobs::tell_end() {
+    if (plan.progress && has_told_) tell(true);
 }
 
 // ---- the watch

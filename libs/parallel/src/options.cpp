@@ -66,6 +66,10 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site) {
     p.in_order = o.order == order::input;
     p.keep_going = o.keep_going;
     p.name = std::move(o.name);
+    p.progress = std::move(o.progress);
+    if (o.progress_every <= base::duration::zero())
+        throw base::usage_error("map: progress_every is 0 or negative; give the time between two calls");
+    p.progress_every = o.progress_every;
     p.site = site;
     return p;
 }

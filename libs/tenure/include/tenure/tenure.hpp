@@ -135,8 +135,10 @@ using parallel::loop_options;
 using parallel::map;
 using parallel::map_options;
 using parallel::map_outcomes;
+using parallel::map_progress;
 using parallel::order;
 using parallel::parallel_for;
+using parallel::progress_line;
 using parallel::reduce;
 
 // The class is tenure::runner::runner: its layer has the short name.

@@ -103,6 +103,17 @@ public:
             one->in.push_back(std::move(in[k]));
             return one;
         }
+        void count_results(map_progress& p) const noexcept override {
+            for (const auto& one : out) {
+                if (!one) continue;
+                switch (one->status()) {
+                case item_status::done: ++p.done; break;
+                case item_status::failed: ++p.failed; break;
+                case item_status::timed_out: ++p.timed_out; break;
+                case item_status::cancelled: ++p.cancelled; break;
+                }
+            }
+        }
         void put(std::size_t k, base::outcome<value> how, bool timed_out = false) {
             try {
                 out[k].emplace(first + k, std::move(how), timed_out, attempt);
@@ -363,11 +374,24 @@ core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
     st->start_watch();
     auto parts = [&](core::group g) -> core::task<> {
         st->pause_in(g);
+        if (st->plan.progress) (void)g.spawn_background(State::tell_progress, st);
         (void)g.spawn(dispatch<State>, st);
         collector<Out, State> results(to, *st);
         co_await results.run();
     };
-    co_await core::with_group(std::ref(parts));
+    std::exception_ptr failure;
+    try {
+        co_await core::with_group(std::ref(parts));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    st->stop();
+    try {
+        st->tell_end();
+    } catch (...) {
+        if (!failure) failure = std::current_exception();
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 template <class Items, class F>
@@ -378,9 +402,11 @@ core::stream<Out> start_map(const map_owner& in, Items&& items, F&& f, map_optio
                             const base::spawn_site& at) {
     using source = typename State::source_type;
     core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
-    auto st = std::make_shared<State>(in, plan_of(std::move(o), at),
-                                      source(std::decay_t<Items>(std::forward<Items>(items))),
-                                      std::decay_t<F>(std::forward<F>(f)));
+    map_plan plan = plan_of(std::move(o), at);
+    source from(std::decay_t<Items>(std::forward<Items>(items)));
+    if (plan.progress) plan.total = from.count();
+    auto st =
+        std::make_shared<State>(in, std::move(plan), std::move(from), std::decay_t<F>(std::forward<F>(f)));
     how.capacity = st->plan.buffer;
     return core::spawn_stream(in.for_stream(at), std::move(how), produce<Out, State>, std::move(st));
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/base/clock.hpp>
 #include <tenure/base/spawn_site.hpp>
+#include <tenure/parallel/progress.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,12 @@ struct map_options {
     /// A failure does not end the others: what it throws comes after the last result.
     bool keep_going = false;
     std::string name = "map";
+    /// Told every `progress_every` how far the map is, and once more when it has ended by itself, before next() says so. Never
+    /// afterwards, and not when the map was dropped or cancelled.
+    /// A task of the map calls it: one call at a time, on any thread that works for the runtime, as soon as one has time.
+    /// What it throws ends the map, and next() throws it.
+    std::function<void(const map_progress&)> progress{};
+    base::duration progress_every = std::chrono::milliseconds(100);
 };
 
 namespace detail {
@@ -66,6 +73,9 @@ struct map_plan {
     bool in_order;
     bool keep_going;
     std::string name;
+    std::function<void(const map_progress&)> progress;
+    base::duration progress_every;
+    std::optional<std::size_t> total; // items
     base::spawn_site site;
 
     /// Before attempt n, which is the second or a later one.

@@ -79,6 +79,8 @@ public:
     virtual void time_out(std::size_t k, std::exception_ptr e) = 0;
     /// Item k for another attempt: it has no result here. Called once it is nobody's.
     virtual std::shared_ptr<batch> again(std::size_t k) = 0;
+    /// Adds its results to those that are counted.
+    virtual void count_results(map_progress& p) const noexcept = 0;
 
     const std::size_t first; // the index of its first item
     const unsigned attempt;  // of all its items
@@ -165,6 +167,10 @@ public:
     /// The consumer's buffer has taken the results of n items.
     void delivered(std::size_t n) noexcept;
     std::exception_ptr source_error() const noexcept { return source_error_; }
+    /// Tells map_options::progress how far the map is, again and again.
+    static core::task<> tell_progress(std::shared_ptr<jobs> self);
+    /// For the last time, if there is to be one. Nobody tells any more.
+    void tell_end();
     /// Cancels what runs. Nothing is begun any more.
     void stop() noexcept;
 
@@ -191,6 +197,7 @@ private:
     bool nothing_to_watch();
     void done(std::shared_ptr<batch> b) noexcept;
     void go_on_with(std::shared_ptr<batch> b);
+    void tell(bool last);
     static core::task<> pause(std::shared_ptr<jobs> self, std::shared_ptr<batch> b, base::duration how_long);
 
     const map_owner in_;
@@ -220,6 +227,8 @@ private:
     core::event something_done_;
     std::size_t arrived_ = 0; // confined to the collector
     const base::time_point began_;
+    map_progress progress_ TENURE_GUARDED_BY(m_);
+    bool has_told_ = true; // the last time it was told, nothing was thrown; confined to who tells
     std::optional<core::group> pauses_; // constant from the first offer on
 };
 

@@ -25,6 +25,11 @@ public:
     using value_type = std::ranges::range_value_t<range>;
     static constexpr bool awaits = false;
     explicit range_source(Range&& r) : range_(std::move(r)) {}
+    std::optional<std::size_t> count() {
+        if constexpr (std::ranges::sized_range<range>)
+            return static_cast<std::size_t>(std::ranges::size(get()));
+        return std::nullopt;
+    }
 
     void next(std::optional<value_type>& into) {
         if (!at_)
@@ -51,6 +56,7 @@ public:
     using value_type = T;
     static constexpr bool awaits = true;
     explicit stream_source(core::stream<T>&& s) noexcept : stream_(std::move(s)) {}
+    std::optional<std::size_t> count() const noexcept { return std::nullopt; }
     auto next() { return stream_.next(); }
 
 private:
