@@ -356,9 +356,13 @@ struct nesting {
 };
 inline nesting nested_in;
 inline int sum_up_to(int n) {
-    return n == 0 ? 0 : n + submit(*nested_in.rt, *nested_in.on, fn<&sum_up_to>, n - 1).get();
+    count_those_at_once();
+    const int below = n == 0 ? 0 : submit(*nested_in.rt, *nested_in.on, fn<&sum_up_to>, n - 1).get();
+    count_those_at_once();
+    return n + below;
 }
 inline int leaves_of_tree(int depth) {
+    count_those_at_once();
     if (depth == 0) return 1;
     std::vector<future<int>> branches;
     for (int i = 0; i < 3; ++i)
@@ -366,6 +370,7 @@ inline int leaves_of_tree(int depth) {
     int all = 0;
     for (auto& each : branches)
         all += each.get();
+    count_those_at_once();
     return all;
 }
 
@@ -374,6 +379,7 @@ TYPED_TEST_P(RunnerConformance, JobsMayWaitForCallsOnTheSameRunner) {
     for (const unsigned width : {1u, 2u}) {
         this->runner_ = TypeParam::make(width);
         nested_in = {&this->rt_, this->runner_.get()};
+        most_at_once = 0;
         this->run([](group g, runner::runner& r) -> task<> {
             EXPECT_EQ(co_await call(r, fn<&sum_up_to>, 10), 55);
             EXPECT_EQ(co_await call(r, fn<&leaves_of_tree>, 3), 27);
@@ -383,6 +389,8 @@ TYPED_TEST_P(RunnerConformance, JobsMayWaitForCallsOnTheSameRunner) {
             for (auto& each : many)
                 EXPECT_EQ(co_await each, 9);
         });
+        EXPECT_GT(most_at_once, 0u);
+        EXPECT_LE(most_at_once, width); // those that wait do not count
     }
 }
 

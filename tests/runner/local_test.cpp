@@ -33,14 +33,18 @@ INSTANTIATE_TYPED_TEST_SUITE_P(InlineOnWorkers, RunnerConformance, inline_on_wor
 INSTANTIATE_TYPED_TEST_SUITE_P(InlineOnVirtualTime, RunnerConformance, inline_on_virtual_time);
 
 struct threads_setup : here {
-    static constexpr bool may_wait = false;
     static constexpr bool runs_beside = true;
     static std::unique_ptr<runner::runner> make(unsigned width) {
         return std::make_unique<runner::threads>(width);
     }
 };
-struct threads_beside_workers : threads_setup, on_workers {};
-struct threads_on_virtual_time : threads_setup, on_virtual_time {};
+struct threads_beside_workers : threads_setup, on_workers {
+    static constexpr bool may_wait = true;
+};
+struct threads_on_virtual_time : threads_setup, on_virtual_time {
+    static constexpr bool may_wait =
+        false; // the only worker does not see what threads wake, until their jobs end
+};
 INSTANTIATE_TYPED_TEST_SUITE_P(ThreadsBesideWorkers, RunnerConformance, threads_beside_workers);
 INSTANTIATE_TYPED_TEST_SUITE_P(ThreadsOnVirtualTime, RunnerConformance, threads_on_virtual_time);
 

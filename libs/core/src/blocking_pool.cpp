@@ -1,5 +1,6 @@
 #include <tenure/core/detail/blocking_pool.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -20,37 +21,58 @@ void blocking_pool::unlink(blocking_job& j, blocking_job*& list) noexcept {
     if (j.next_) j.next_->prev_ = j.prev_;
     j.place_ = blocking_job::place::nowhere;
 }
+void blocking_pool::remove(blocking_job& j) noexcept {
+    queue& q = queue_of(j);
+    if (q.oldest == &j) q.oldest = j.prev_;
+    unlink(j, q.newest);
+    --q.size;
+}
+// Of the queued ones.
+std::size_t blocking_pool::may_run() const noexcept {
+    return urgent_.size + std::min(usual_.size, limit_ - std::min<std::size_t>(turns_, limit_));
+}
 blocking_job* blocking_pool::take() noexcept {
-    blocking_job* j = last_;
-    if (!j) return nullptr;
-    last_ = j->prev_;
-    unlink(*j, queue_);
-    --queued_;
+    if (may_run() == 0) return nullptr;
+    blocking_job* const j = urgent_.oldest ? urgent_.oldest : usual_.oldest;
+    remove(*j);
+    if (!j->at_once_) ++turns_;
     link(*j, running_, blocking_job::place::running);
     return j;
+}
+// One job more may run: another thread goes to it.
+void blocking_pool::call_a_thread() {
+    const std::size_t n = may_run();
+    if (n == 0) return;
+    if (idle_ >= n) return work_.notify_one();
+    ++threads_;
+    try {
+        std::thread([this] { thread(); }).detach();
+    } catch (...) { // no more to be had
+        --threads_;
+        throw;
+    }
+}
+void blocking_pool::tell() noexcept {
+    ended_.fetch_add(1, std::memory_order_release);
+    changed_.notify_all();
 }
 
 void blocking_pool::submit(blocking_job& j, urgency u) {
     base::mutex_lock l(m_);
     if (stop_)
         throw base::closed_error("the runtime has closed: no function can run on its threads any more");
-    link(j, queue_, blocking_job::place::queued);
-    if (!last_) last_ = &j;
-    ++queued_;
+    j.at_once_ = u == urgency::at_once;
+    queue& q = queue_of(j);
+    link(j, q.newest, blocking_job::place::queued);
+    if (!q.oldest) q.oldest = &j;
+    ++q.size;
     ++active_;
-    if (idle_ >= queued_) {
-        work_.notify_one();
-        return;
-    }
-    if (threads_ >= limit_ && u == urgency::waits_its_turn) return;
+    if (!j.at_once_ && turns_ + usual_.size > limit_) return; // those before it take it along
     try {
-        ++threads_;
-        std::thread([this] { thread(); }).detach();
-    } catch (...) { // no more threads to be had
-        if (--threads_ > 0 && u == urgency::waits_its_turn) return;
-        if (last_ == &j) last_ = j.prev_;
-        unlink(j, queue_);
-        --queued_;
+        call_a_thread();
+    } catch (...) {
+        if (threads_ > 0 && !j.at_once_) return;
+        remove(j);
         --active_;
         throw;
     }
@@ -58,17 +80,37 @@ void blocking_pool::submit(blocking_job& j, urgency u) {
 bool blocking_pool::withdraw(blocking_job& j) noexcept {
     base::mutex_lock l(m_);
     if (j.place_ != blocking_job::place::queued) return false;
-    if (last_ == &j) last_ = j.prev_;
-    unlink(j, queue_);
-    --queued_;
+    remove(j);
     --active_;
     return true;
+}
+void blocking_pool::wait_begins() {
+    base::mutex_lock l(m_);
+    if (waiting_ >= limit_)
+        throw base::usage_error("too many functions of run_blocking wait at once "
+                                "(runtime_options::blocking_threads): write coroutines that co_await");
+    --turns_;
+    ++waiting_;
+    try {
+        call_a_thread();
+    } catch (...) {
+        --waiting_;
+        ++turns_;
+        throw;
+    }
+    tell();
+}
+void blocking_pool::wait_ends() noexcept {
+    base::mutex_lock l(m_);
+    --waiting_;
+    ++turns_;
 }
 
 void blocking_pool::thread() noexcept {
     base::mutex_lock l(m_);
     for (;;) {
         if (blocking_job* j = take()) {
+            const bool usual = !j->at_once_;
             m_.unlock();
             j->run();
             m_.lock();
@@ -77,17 +119,17 @@ void blocking_pool::thread() noexcept {
             j->done();
             m_.lock();
             --active_;
-            ended_.fetch_add(1, std::memory_order_release);
-            changed_.notify_all();
+            if (usual) --turns_;
+            tell();
             continue;
         }
         if (stop_) break;
         ++idle_;
         const auto until = std::chrono::steady_clock::now() + idle_time;
-        while (!queue_ && !stop_ && std::chrono::steady_clock::now() < until)
+        while (may_run() == 0 && !stop_ && std::chrono::steady_clock::now() < until)
             work_.wait_until(m_, until);
         --idle_;
-        if (!queue_) break;
+        if (may_run() == 0) break;
     }
     --threads_;
     changed_.notify_all();

@@ -2,6 +2,7 @@
 
 #include <tenure/core/context_scope.hpp>
 
+#include <functional>
 #include <thread>
 
 namespace {
@@ -63,6 +64,19 @@ TEST_F(ContextScope, R047_ChildrenSeeTheBindingsOfTheirCreation) {
     };
     run(body);
     EXPECT_EQ(log, "none,pcnone");
+}
+TEST_F(ContextScope, R047_TasksThatBindAndSpawnTheNextKeepOnlyTheirOwn) {
+    const context_key<counted> key{"object"};
+    std::function<task<>(int)> next = [&](int left) -> task<> {
+        auto inside = [&, left]() -> task<> {
+            EXPECT_LE(objects_.alive, 10);
+            if (left > 0) (void)rt_.submit(next, left - 1);
+            co_return;
+        };
+        co_await with_value(key, object(), inside);
+    };
+    run(next, 1000);
+    advance(1s);
 }
 TEST_F(ContextScope, R047_BindingEndsHoweverTheScopeEnds) {
     const context_key<counted> key{"object"};

@@ -1,6 +1,18 @@
 #include <tenure/core/run_blocking.hpp>
 
-namespace tenure::inline v0::core::detail {
+namespace tenure::inline v0::core {
+
+wait_listener::wait_listener() noexcept {
+    detail::strand* const s = detail::current_strand();
+    if (!s || !s->may_block()) return;
+    told_by_ = static_cast<detail::blocking_call*>(s); // no other strand may block
+    before_ = std::exchange(told_by_->listener, this);
+}
+wait_listener::~wait_listener() {
+    if (told_by_) told_by_->listener = before_;
+}
+
+namespace detail {
 
 void blocking_call::begin(strand& s, base::task_label label) {
     label_ = std::move(label);
@@ -34,6 +46,15 @@ bool blocking_call::returned() noexcept {
     return !interrupted_;
 }
 
+void blocking_call::wait_begins() {
+    sched->blocking().wait_begins();
+    if (listener) listener->wait_begins();
+}
+void blocking_call::wait_ends() noexcept {
+    if (listener) listener->wait_ends();
+    sched->blocking().wait_ends();
+}
+
 void blocking_call::run() noexcept {
     const runs_here here(*this);
     interrupted_ = !call();
@@ -44,4 +65,5 @@ void blocking_call::done() noexcept {
     release();
 }
 
-} // namespace tenure::inline v0::core::detail
+} // namespace detail
+} // namespace tenure::inline v0::core

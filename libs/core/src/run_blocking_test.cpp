@@ -1,5 +1,6 @@
 #include "core_test.hpp"
 
+#include <tenure/core/channel.hpp>
 #include <tenure/core/context_scope.hpp>
 #include <tenure/core/run_blocking.hpp>
 #include <tenure/core/timer.hpp>
@@ -51,6 +52,12 @@ TEST_F(RunBlocking, R104_CancelledBeforeItStartsNeverCallsIt) {
     f.cancel();
     advance(1s);
     EXPECT_EQ(f.status(), task_status::cancelled);
+}
+TEST_F(RunBlocking, R103_MayWaitForATaskOfItsRuntimeOnVirtualTimeToo) {
+    run([&]() -> task<> {
+        const auto waits = [&] { return rt_.submit(give, 3).get() + rt_.submit(give, 4).get(); };
+        EXPECT_EQ(co_await run_blocking(waits), 7);
+    });
 }
 
 // From here on real threads.
@@ -298,6 +305,80 @@ TEST_P(RunBlockingOnThreads, R103_InsideACoroutineABlockingWaitIsRefused) {
     stored.count_down();
     EXPECT_THROW(self->get(), usage_error); // a task that awaits itself
     other.cancel();
+}
+TEST_P(RunBlockingOnThreads, R103_OneThatWaitsLetsAnotherRunMeanwhile) {
+    std::function<int(int)> nest; // outlive the runtime, as above
+    std::atomic<bool> go{true};
+    runtime rt(
+        {.threads = GetParam(), .on_unread_failure = [](const unread_failure&) {}, .blocking_threads = 2});
+    nest = [&](int depth) -> int {
+        if (depth == 0) {
+            go.wait(false);
+            return 1;
+        }
+        return rt.submit([&, depth]() -> task<int> { co_return co_await run_blocking(nest, depth - 1); })
+            .get();
+    };
+    const auto first = [&](int depth) -> task<int> { co_return co_await run_blocking(nest, depth); };
+    EXPECT_EQ(rt.block_on(first, 2), 1); // two wait, one runs
+    go = false;                          // so that each really waits
+    const auto said = thrown_by([&] { (void)rt.block_on(first, 3); });
+    go = true;
+    go.notify_all();
+    while (!rt.audit().blocking.empty()) // those that the error left behind
+        std::this_thread::yield();
+    EXPECT_EQ(said.rfind("too many functions of run_blocking wait at once", 0), 0u) << said;
+    EXPECT_EQ(rt.block_on(first, 2), 1);
+}
+TEST_P(RunBlockingOnThreads, R103_WorkersThatAreReplacedTakeNoTurn) {
+    runtime rt({.threads = GetParam(), .blocking_threads = 1});
+    std::atomic<int> at_once{0}, most{0};
+    const auto count = [&] {
+        const int now = ++at_once;
+        for (int m = most; now > m && !most.compare_exchange_weak(m, now);) {}
+        std::this_thread::yield();
+        --at_once;
+    };
+    const auto blocks = [&]() -> task<> { co_await run_blocking(count); };
+    rt.submit([&] { rt.submit(blocks).get(); }).get(); // its worker is replaced, by a thread of the same pool
+    rt.block_on([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            for (int i = 0; i < 50; ++i)
+                (void)g.spawn(blocks);
+            co_return;
+        };
+        co_await with_group(body);
+    });
+    EXPECT_EQ(most, 1);
+}
+TEST_P(RunBlockingOnThreads, R103_ListenerIsToldOfEachWait) {
+    struct listener final : wait_listener {
+        event begins;
+        std::string told;
+        void wait_begins() noexcept override {
+            told += '(';
+            begins.set();
+        }
+        void wait_ends() noexcept override { told += ')'; }
+    };
+    runtime rt({.threads = GetParam()});
+    const channel<int> items(1);
+    const auto waits = [&] {
+        listener outer;
+        rt.submit(wait_for, std::ref(outer.begins)).get();
+        {
+            listener inner;
+            items.blocking_send(1);
+            (void)items.blocking_receive();
+            rt.submit(wait_for, std::ref(inner.begins)).get();
+            EXPECT_EQ(inner.told, "()");
+        }
+        return outer.told;
+    };
+    EXPECT_EQ(rt.block_on([&]() -> task<std::string> { co_return co_await run_blocking(waits); }), "()");
+    listener elsewhere;
+    rt.submit(give_later, 1ms, 1).get();
+    EXPECT_EQ(elsewhere.told, "");
 }
 TEST_F(RunBlocking, R103_WithoutBackgroundWorkersABlockingWaitInAPlainFunctionIsRefused) {
     auto other = rt_.submit(nap, 1h);

@@ -33,9 +33,13 @@ blocking_wait::blocking_wait(const strand* awaited) {
     if (const strand* s = check_blocking_wait(awaited)) {
         s->sched->lend_worker();
         lent_by_ = s->sched;
+    } else if (strand* here = current_strand(); here && here->may_block()) {
+        here->wait_begins();
+        waits_ = here;
     }
 }
 blocking_wait::~blocking_wait() {
+    if (waits_) waits_->wait_ends();
     if (lent_by_) lent_by_->take_back_worker();
 }
 

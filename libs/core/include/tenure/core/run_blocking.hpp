@@ -3,6 +3,7 @@
 #include <tenure/core/detail/blocking_pool.hpp>
 #include <tenure/core/detail/scheduler.hpp>
 #include <tenure/core/task.hpp>
+#include <tenure/core/wait_listener.hpp>
 
 #include <atomic>
 #include <tuple>
@@ -34,6 +35,10 @@ public:
     base::task_label label() const final { return label_; }
     bool may_block() const noexcept final { return true; }
     bool start_root() noexcept final { return false; } // it is never queued
+    void wait_begins() final;
+    void wait_ends() noexcept final;
+    /// Null: nobody is told. Confined to the function's thread.
+    wait_listener* listener = nullptr;
 
 protected:
     /// False: `cancelled` left the function.
@@ -128,7 +133,8 @@ auto make_blocking(bool abandon, F&& f, A&&... a) {
 ///   that it returns is kept, and the cancellation shows at the next checkpoint. With `abandon_on_cancel` as the first
 ///   argument the task goes on unwinding; f, which owns all it uses, is named in audit() and in the report of close() for
 ///   as long as it runs.
-/// Threads: at most runtime_options::blocking_threads at once, more wait their turn. The task goes on on a worker.
+/// Threads: at most runtime_options::blocking_threads at once, more wait their turn. One that waits in f for a future, a channel
+///   or a stream lets another one run meanwhile; as many may wait so. The task goes on on a worker.
 ///   Virtual time does not wait for f while a timer is armed.
 /// Throws: what f throws; std::system_error if no thread can be had.
 template <class F, class... A>

@@ -1,6 +1,6 @@
 // The runners of this process: inline_runner and threads.
 #pragma once
-#include <tenure/core/channel.hpp>
+#include <tenure/runner/detail/places.hpp>
 #include <tenure/runner/runner.hpp>
 
 namespace tenure::inline v0::runner {
@@ -18,6 +18,9 @@ public:
 
 /// Runs jobs on threads that may block, at most n at once; more wait in the order in which they came. The threads are those of
 /// core::run_blocking: made when they are needed, at most runtime_options::blocking_threads of them.
+/// Calls inside of calls: a job that waits for a future does not count; calls that were made inside of it, directly or not, have
+///   its place meanwhile, and it goes on when that is free again. So it can wait for them, also with n = 1; not for calls that
+///   others made later than it, and not while it holds a lock that they take.
 /// Cancel: as core::run_blocking: a running job is waited for, since no thread can be ended, and a value that it returns is kept.
 class threads final : public runner {
 public:
@@ -28,10 +31,8 @@ public:
     std::string_view kind() const noexcept override { return "threads"; }
 
 private:
-    struct place {};
-    class taken;
     const unsigned width_;
-    core::channel<place> free_; // as many as may run and do not
+    detail::places places_;
 };
 
 } // namespace tenure::inline v0::runner

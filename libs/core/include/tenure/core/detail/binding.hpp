@@ -12,7 +12,8 @@ namespace tenure::inline v0::core::detail {
 /// released without recursion.
 class binding {
 public:
-    binding(const void* key, base::ref<binding> outer) noexcept : key_(key), outer_(outer.detach()) {}
+    binding(const void* key, base::ref<binding> outer) noexcept
+        : key_(key), outer_(what_is_seen(key, std::move(outer))) {}
     binding(const binding&) = delete;
     binding& operator=(const binding&) = delete;
 
@@ -38,6 +39,12 @@ protected:
     virtual ~binding() = default;
 
 private:
+    // One of the same key just below will never be found: tasks that bind, and spawn the next one, make no endless list.
+    static binding* what_is_seen(const void* key, base::ref<binding> outer) noexcept {
+        if (!outer || outer->key_ != key) return outer.detach();
+        if (outer->outer_) outer->outer_->add_ref();
+        return outer->outer_;
+    }
     virtual const void* value() const noexcept = 0;
     const void* const key_;
     binding* const outer_;

@@ -84,6 +84,9 @@ public:
 
     /// It runs on a thread that may block.
     virtual bool may_block() const noexcept { return false; }
+    /// Around each wait of a strand that may block for what others do. Throws: then there is no wait.
+    virtual void wait_begins() {}
+    virtual void wait_ends() noexcept {}
 
     /// On its worker: where the timers go that it arms. Null: nowhere.
     virtual owned_timers* own_timers() { return nullptr; }
@@ -118,8 +121,9 @@ public:
 strand* check_blocking_wait(const strand* awaited);
 
 /// A wait that blocks this thread until `awaited` (null: anything) has ended; declared around it. On a worker, in a plain
-/// function, another thread works meanwhile.
-/// Throws: usage_error inside a coroutine, in a runtime without background workers, and for a task that awaits itself.
+/// function, another thread works meanwhile; on a thread that may block, others have its turn.
+/// Throws: usage_error inside a coroutine, in a runtime without background workers, for a task that awaits itself, and if too
+///   many wait so already.
 class blocking_wait {
 public:
     explicit blocking_wait(const strand* awaited);
@@ -129,6 +133,7 @@ public:
 
 private:
     scheduler* lent_by_ = nullptr;
+    strand* waits_ = nullptr;
 };
 
 /// A cause that names the task which runs on this thread as its source, if one does.
