@@ -1,4 +1,4 @@
-// What the contenders of parallel_for and parallel_map do with each item: next to nothing, or something between 1 us and
+// What the contenders of parallel_for and map_uneven do with each item: next to nothing, or something between 1 us and
 // 10 ms, most of it short.
 #pragma once
 #include <benchmark/benchmark.h>
@@ -11,14 +11,14 @@
 
 class loop_work {
 public:
-    enum kind : std::int64_t { trivial, uneven };
+    enum kind : std::int64_t { trivial, uneven, many_uneven };
 
     /// range(1) says which.
     explicit loop_work(benchmark::State& state) : kind_(static_cast<kind>(state.range(1))) {
         if (kind_ == trivial) {
             out_.resize(10'000'000);
         } else {
-            out_.resize(10'000);
+            out_.resize(kind_ == uneven ? 10'000 : 100'000);
             std::uint64_t bits = 88172645463325252; // xorshift64 (Marsaglia, 2003)
             for (auto& turns : out_) {
                 bits ^= bits << 13;

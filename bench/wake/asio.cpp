@@ -1,4 +1,4 @@
-#include "latencies.hpp"
+#include "wakes.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>

@@ -1,5 +1,5 @@
-#include "latencies.hpp"
 #include "tbb_arena.hpp"
+#include "wakes.hpp"
 
 #include <latch>
 

@@ -1,5 +1,5 @@
 // From a submit to an idle runtime until the task runs.
-#include "latencies.hpp"
+#include "wakes.hpp"
 
 #include <tenure/tenure.hpp>
 
