@@ -114,7 +114,7 @@ public:
                 }
             }
         }
-        void put(std::size_t k, base::outcome<value> how, bool timed_out = false) {
+        void put(std::size_t k, base::outcome<value>&& how, bool timed_out = false) {
             try {
                 out[k].emplace(first + k, std::move(how), timed_out, attempt);
             } catch (...) { // what moving the value throws
@@ -198,13 +198,10 @@ private:
     }
     bool run_batch(job& me, item_place& at) {
         auto& b = static_cast<items&>(*me.doing);
+        const bool copies = has_retries(b);
         for (std::size_t k = me.from; k < b.count(); ++k) {
             at.is(b.first + k);
-            std::optional<item> copy;
-            std::exception_ptr not_called = copy_for_retry(b, k, copy);
-            begin(me, k);
-            auto how =
-                not_called ? items::failure(std::move(not_called)) : outcome_of(copy ? *copy : b.in[k]);
+            auto how = copies ? attempt_with_copy(me, b, k) : attempt(me, k, b.in[k]);
             if (!end(me, k)) return false;
             settle(b, k, std::move(how));
             if (stopped()) return false;
@@ -222,7 +219,7 @@ private:
         }
         return nullptr;
     }
-    void settle(items& b, std::size_t k, base::outcome<value> how) {
+    void settle(items& b, std::size_t k, base::outcome<value>&& how) {
         if (how.has_failed() && has_retries(b)) {
             std::exception_ptr error = how.error();
             if (try_again(b, k, error, false)) return;
@@ -231,7 +228,15 @@ private:
             b.put(k, std::move(how));
         }
     }
-    base::outcome<value> outcome_of(item& from) {
+    base::outcome<value> attempt_with_copy(job& me, items& b, std::size_t k) {
+        std::optional<item> copy;
+        std::exception_ptr not_copied = copy_for_retry(b, k, copy);
+        if (copy) return attempt(me, k, *copy);
+        begin(me, k);
+        return items::failure(std::move(not_copied));
+    }
+    base::outcome<value> attempt(job& me, std::size_t k, item& from) {
+        begin(me, k);
         try {
             item one = std::move(from); // a function that is given up keeps its own
             if constexpr (std::is_void_v<value>) {
@@ -336,22 +341,22 @@ private:
     // From k on, up to the first that is not there: which one that is.
     core::task<std::size_t> deliver(batch& b, std::size_t k) {
         auto& out = results_of(b);
-        const std::size_t first = k;
-        for (; k < out.size() && out[k]; ++k) {
-            auto& one = out[k];
+        auto* one = out.data() + k;
+        for (auto* const end = out.data() + out.size(); one != end && *one; ++one) {
             if constexpr (outcomes) {
-                co_await to_.send(std::move(*one));
-            } else if (*one) {
-                co_await to_.send(std::move(*one).value());
+                co_await to_.send(std::move(**one));
+            } else if (**one) {
+                co_await to_.send(std::move(**one).value());
             } else if (fails_at_once()) {
-                (void)one->value();
+                (void)(*one)->value();
             } else {
-                failures_.push_back(failure_of(*one));
+                failures_.push_back(failure_of(**one));
             }
-            one.reset();
+            one->reset();
         }
-        from_.delivered(k - first);
-        co_return k;
+        const auto to = static_cast<std::size_t>(one - out.data());
+        from_.delivered(to - k);
+        co_return to;
     }
     static std::exception_ptr failure_of(const typename State::result& one) {
         try {

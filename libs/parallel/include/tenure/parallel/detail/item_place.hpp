@@ -7,7 +7,7 @@
 
 namespace tenure::inline v0::parallel::detail {
 
-/// While a task calls a map's function on this thread, where it may run other tasks meanwhile: their item is another one, or none.
+/// While a task calls a map's function on this thread. What runs in it as another task (block_on) has another item, or none.
 /// Confined to its thread.
 class item_place {
 public:
