@@ -175,6 +175,23 @@ TEST(RemoteError, TellsTypeAndMessage) {
     EXPECT_EQ(e.message(), "no such file");
     EXPECT_STREQ(e.what(), "ns::my_error: no such file");
 }
+TEST(Threads, CancelledAtEveryPointLosesNoPlace) {
+    threads one(1);
+    const auto calls = [&one]() -> task<> {
+        auto body = [&one](core::group g) -> task<> {
+            auto first = submit(g, one, fn<&add>, 1, 2);
+            auto second = submit(g, one, fn<&joined>, "a", "b"); // waits for the place
+            EXPECT_EQ(co_await first, 3);
+            EXPECT_EQ(co_await second, "ab");
+        };
+        co_await core::with_group(body);
+    };
+    const auto place_is_free = [&one] {
+        runtime rt(core::testing::virtual_time());
+        rt.block_on([&one]() -> task<> { EXPECT_EQ(co_await call(one, fn<&add>, 3, 4), 7); });
+    };
+    EXPECT_GT(core::testing::cancel_at_every_point(calls, place_is_free), 3u);
+}
 TEST(Threads, NoneIsRefused) { EXPECT_THROW(threads(0), base::usage_error); }
 
 } // namespace
