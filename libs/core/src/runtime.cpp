@@ -163,10 +163,12 @@ void runtime::run_hooks(const close_options& o, close_report& into) {
 }
 
 close_report runtime::close(close_options o) {
-    if (detail::current_strand())
+    const detail::strand* const caller = detail::current_strand();
+    if (caller && caller->sched == sched_.get())
         throw base::usage_error(
             "close: called from inside a task, it would wait for itself; request_close() there, and "
             "close() in plain code");
+    const detail::blocking_wait waiting(nullptr); // in a plain function of another runtime
     base::time_point drain_until = base::saturating_add(sched_->now(), o.drain);
     {
         base::mutex_lock l(m_);
@@ -261,6 +263,7 @@ void runtime::work_in_turn(const std::function<bool()>& ended) {
         runtime& r;
         ~turn() { r.give_turn(); }
     };
+    const detail::ran_here caller; // a plain function of another runtime, which goes on as what it was
     if (!take_turn(ended)) return;
     const turn until_end{*this};
     sched_->work_until(

@@ -12,6 +12,8 @@ namespace {
 
 runs_here::runs_here(strand& s) noexcept { running = &s; }
 runs_here::~runs_here() { running = nullptr; }
+ran_here::ran_here() noexcept : outer_(running) {}
+ran_here::~ran_here() { running = outer_; }
 
 strand* check_blocking_wait(const strand* awaited) {
     strand* s = current_strand();
@@ -50,7 +52,7 @@ base::cause_ptr make_cause(base::reason kind, std::string message) {
 }
 
 bool strand::asked_to_stop() const noexcept {
-    if (cancelled()) return true;
+    if (cancelled() || stopped_from_outside()) return true;
     const base::time_point deadline = context->deadline();
     if (deadline == base::never || sched->now() < deadline) return false;
     held_nodes visited;

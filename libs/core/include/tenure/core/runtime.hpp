@@ -83,7 +83,7 @@ public:
     /// ends the threads. Idempotent; of several callers one closes, the others wait for the same report.
     /// Timeout: o.drain + o.grace, o.hook + o.grace for each function, o.workers; and o.workers again for each function for
     /// which a thread has to be found. What did not end by then is named in the report, and what it uses is never freed.
-    /// Throws: usage_error inside a task (request_close() there).
+    /// Throws: usage_error inside one of its tasks (request_close() there), and in any coroutine.
     close_report close(close_options o = {});
     /// Begins to close, and returns at once: new tasks are refused from now on, and what still runs after o.drain is
     /// cancelled. Whoever owns the runtime calls close(), or the destructor does, for the rest.

@@ -88,6 +88,9 @@ public:
     virtual void wait_begins() {}
     virtual void wait_ends() noexcept {}
 
+    /// For one whose canceller is in another process: looks whether it was asked to stop, and cancels its own context then.
+    virtual bool stopped_from_outside() const noexcept { return false; }
+
     /// On its worker: where the timers go that it arms. Null: nowhere.
     virtual owned_timers* own_timers() { return nullptr; }
 
@@ -114,6 +117,17 @@ public:
     runs_here(const runs_here&) = delete;
     runs_here& operator=(const runs_here&) = delete;
     ~runs_here();
+};
+/// While it lives other strands may run on this thread; afterwards it is again the one that did.
+class ran_here {
+public:
+    ran_here() noexcept;
+    ran_here(const ran_here&) = delete;
+    ran_here& operator=(const ran_here&) = delete;
+    ~ran_here();
+
+private:
+    strand* const outer_;
 };
 
 /// May a wait for `awaited` (null: anything) block this thread? Throws: as blocking_wait. The strand that would block a
