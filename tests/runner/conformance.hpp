@@ -11,7 +11,7 @@
 //       static constexpr bool runs_beside;    jobs run beside the tasks: those go on meanwhile
 //       static constexpr bool may_wait;       a job may wait for calls that it makes on its runner
 //       static core::runtime_options options();           where the tasks run
-//       static std::unique_ptr<runner::runner> make(unsigned width);
+//       static std::unique_ptr<runner::runner> make(core::runtime& rt, unsigned width);
 //   };
 //
 // Jobs tell the test what they do by signs: bytes appended to a file, which works from everywhere on one machine.
@@ -48,7 +48,7 @@ template <class Setup>
 class RunnerConformance : public ::testing::Test {
 protected:
     core::runtime rt_{Setup::options()};
-    std::unique_ptr<runner::runner> runner_ = Setup::make(2);
+    std::unique_ptr<runner::runner> runner_ = Setup::make(rt_, 2);
     signs signs_;
 
     /// `body` is a coroutine function of (group, runner).
@@ -162,7 +162,7 @@ TYPED_TEST_P(RunnerConformance, CallInACancelledGroupNeverBegins) {
 }
 TYPED_TEST_P(RunnerConformance, QueuedCallThatIsCancelledNeverBegins) {
     if constexpr (!TypeParam::runs_beside) GTEST_SKIP() << "nothing is queued";
-    this->runner_ = TypeParam::make(1);
+    this->runner_ = TypeParam::make(this->rt_, 1);
     if (this->runner_->width() != 1) GTEST_SKIP() << "nothing is queued";
     const std::string begun = this->signs_.one("begun"), second = this->signs_.one("second");
     this->run([&](group g, runner::runner& r) -> task<> {
@@ -339,7 +339,7 @@ TYPED_TEST_P(RunnerConformance, NeverMoreAtOnceThanItSays) {
 TYPED_TEST_P(RunnerConformance, RunnerMayGoAfterItsLastCall) {
     this->run([&](group g, runner::runner&) -> task<> {
         for (int i = 0; i < 10; ++i) {
-            const auto mine = TypeParam::make(1);
+            const auto mine = TypeParam::make(this->rt_, 1);
             EXPECT_EQ(co_await call(*mine, fn<&add>, 3, 4), 7);
             EXPECT_EQ(co_await submit(g, *mine, fn<&add>, 3, 4), 7);
         }
@@ -377,7 +377,7 @@ inline int leaves_of_tree(int depth) {
 TYPED_TEST_P(RunnerConformance, JobsMayWaitForCallsOnTheSameRunner) {
     if constexpr (!TypeParam::may_wait || !TypeParam::shares_memory) GTEST_SKIP() << "they may not";
     for (const unsigned width : {1u, 2u}) {
-        this->runner_ = TypeParam::make(width);
+        this->runner_ = TypeParam::make(this->rt_, width);
         nested_in = {&this->rt_, this->runner_.get()};
         most_at_once = 0;
         this->run([](group g, runner::runner& r) -> task<> {

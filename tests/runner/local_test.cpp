@@ -19,7 +19,7 @@ struct on_virtual_time {
 
 struct inline_setup : here {
     static constexpr bool may_wait = false;
-    static std::unique_ptr<runner::runner> make(unsigned) {
+    static std::unique_ptr<runner::runner> make(core::runtime&, unsigned) {
         return std::make_unique<runner::inline_runner>();
     }
 };
@@ -34,7 +34,7 @@ INSTANTIATE_TYPED_TEST_SUITE_P(InlineOnVirtualTime, RunnerConformance, inline_on
 
 struct threads_setup : here {
     static constexpr bool runs_beside = true;
-    static std::unique_ptr<runner::runner> make(unsigned width) {
+    static std::unique_ptr<runner::runner> make(core::runtime&, unsigned width) {
         return std::make_unique<runner::threads>(width);
     }
 };
