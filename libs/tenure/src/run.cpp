@@ -5,6 +5,7 @@
 #include <tenure/core/scope.hpp>
 #include <tenure/core/this_task.hpp>
 #include <tenure/io/descriptor.hpp>
+#include <tenure/process/enter_worker.hpp>
 #include <tenure/run.hpp>
 
 #include <cerrno>
@@ -86,6 +87,7 @@ int run_app(app_function app, run_options o) {
     if (core::this_task::label().id != 0)
         throw base::usage_error(
             "run: called from inside a task; it is for main(). co_await the function instead");
+    if (const auto status = process::enter_worker()) return *status;
     interrupts signals(o.handle_signals);
     runtime rt({.threads = o.threads, .at_end = o.at_end});
     const auto root = rt.submit({.name = "app"}, std::move(app), std::ref(rt));

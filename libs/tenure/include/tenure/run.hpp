@@ -52,6 +52,7 @@ concept app_coroutine =
 ///   what has not ended is named and left, close hooks run, and the status is 130 or 143. The third, or the second if no
 ///   task gets to run, ends the program in the handler, whatever it is doing. A signal that is ignored at the start stays
 ///   ignored.
+/// In a process that was started to be a worker of this program it serves as one instead (process/enter_worker.hpp).
 /// Owner: of the runtime and all that app spawns; nothing is left when it returns. What is, is printed.
 /// Threads: one run() at a time in a process. Handlers are restored at the end.
 /// Throws: usage_error inside a task or beside another run(); std::system_error without descriptors or threads.

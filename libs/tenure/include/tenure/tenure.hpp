@@ -33,6 +33,8 @@
 #include <tenure/io/unique_fd.hpp>
 #include <tenure/parallel/map.hpp>
 #include <tenure/parallel/parallel_for.hpp>
+#include <tenure/process/enter_worker.hpp>
+#include <tenure/process/pool.hpp>
 #include <tenure/run.hpp>
 #include <tenure/runner/local.hpp>
 #include <tenure/runtime.hpp>
@@ -140,6 +142,17 @@ using parallel::order;
 using parallel::parallel_for;
 using parallel::progress_line;
 using parallel::reduce;
+
+using process::call_options;
+using process::enter_worker;
+using process::pool_options;
+using process::pool_status;
+using process::remote_info;
+using process::start_error;
+using process::start_method;
+using process::worker_died;
+/// Worker processes, as a runner and with calls of their own.
+using processes = process::pool;
 
 // The class is tenure::runner::runner: its layer has the short name.
 using runner::call;

@@ -1,0 +1,156 @@
+// Worker processes: the time of a call, alone and with others behind it; of what travels; of a start and of a death.
+#include <tenure/tenure.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <unistd.h>
+#include <vector>
+
+using namespace std::chrono_literals;
+using tenure::fn;
+using tenure::task;
+using clock_type = std::chrono::steady_clock;
+
+namespace {
+
+int add(int a, int b) { return a + b; }
+double first_of(tenure::wire::view<double> v) { return v.size() == 0 ? 0 : v[0]; }
+int dies() { return ::raise(SIGKILL); }
+
+double seconds_since(clock_type::time_point t) {
+    return std::chrono::duration<double>(clock_type::now() - t).count();
+}
+
+/// One call after the other: the worker and the caller look for each other without sleeping.
+void round_trip(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    auto body = [&]() -> task<> {
+        (void)co_await p.call(fn<&add>, 1, 2);
+        std::vector<double> took;
+        for (auto _ : state) {
+            const auto begin = clock_type::now();
+            benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
+            took.push_back(seconds_since(begin));
+            state.SetIterationTime(took.back());
+        }
+        std::sort(took.begin(), took.end());
+        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
+        state.counters["p99_ns"] = took[took.size() * 99 / 100] * 1e9;
+    };
+    rt.block_on(body);
+}
+BENCHMARK(round_trip)->UseManualTime();
+
+/// The same with a pause before each call, so that both sides sleep.
+void round_trip_parked(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    auto body = [&]() -> task<> {
+        (void)co_await p.call(fn<&add>, 1, 2);
+        std::vector<double> took;
+        for (auto _ : state) {
+            co_await tenure::sleep_for(1ms);
+            const auto begin = clock_type::now();
+            benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
+            took.push_back(seconds_since(begin));
+            state.SetIterationTime(took.back());
+        }
+        std::sort(took.begin(), took.end());
+        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
+    };
+    rt.block_on(body);
+}
+BENCHMARK(round_trip_parked)->UseManualTime()->Iterations(500);
+
+/// So many tasks, each of which makes one call after the other.
+void pipelined(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    constexpr int calls = 200;
+    const auto depth = state.range(0);
+    auto body = [&]() -> task<> {
+        (void)co_await p.call(fn<&add>, 1, 2);
+        for (auto _ : state) {
+            auto scope = [&](tenure::group g) -> task<> {
+                auto one = [&]() -> task<> {
+                    for (int i = 0; i < calls; ++i)
+                        benchmark::DoNotOptimize(co_await p.call(fn<&add>, i, 2));
+                };
+                for (std::int64_t i = 0; i < depth; ++i)
+                    (void)g.spawn(one);
+                co_return;
+            };
+            co_await tenure::with_group(scope);
+        }
+    };
+    rt.block_on(body);
+    state.SetItemsProcessed(state.iterations() * depth * calls);
+}
+BENCHMARK(pipelined)->Arg(8)->Arg(64)->UseRealTime();
+
+/// Megabytes of arguments, copied into the arena; the worker reads the first element.
+void payload(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    const std::vector<double> data(static_cast<std::size_t>(state.range(0)) * 131'072, 1.5);
+    auto body = [&]() -> task<> {
+        for (auto _ : state)
+            benchmark::DoNotOptimize(co_await p.call(fn<&first_of>, data));
+    };
+    rt.block_on(body);
+    state.SetBytesProcessed(state.iterations() * state.range(0) << 20);
+}
+BENCHMARK(payload)->Arg(1)->Arg(100)->UseRealTime();
+
+/// From nothing to the first result, and the end of all processes; with so many megabytes of memory in use.
+void start(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    std::vector<char> heap(static_cast<std::size_t>(state.range(0)) << 20, 'x');
+    benchmark::DoNotOptimize(heap.data());
+    auto body = [&]() -> task<> {
+        for (auto _ : state) {
+            const auto begin = clock_type::now();
+            tenure::processes p({.workers = 1});
+            benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
+            state.SetIterationTime(seconds_since(begin));
+        }
+    };
+    rt.block_on(body);
+}
+BENCHMARK(start)->Arg(1)->Arg(1000)->UseManualTime()->Iterations(50);
+
+/// From the call that kills its worker to its failure.
+void death(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    auto body = [&]() -> task<> {
+        std::vector<double> took;
+        for (auto _ : state) {
+            (void)co_await p.call(fn<&add>, 1, 2);
+            const auto begin = clock_type::now();
+            try {
+                (void)co_await p.call(fn<&dies>);
+            } catch (const tenure::worker_died&) {
+                took.push_back(seconds_since(begin));
+                state.SetIterationTime(took.back());
+            }
+        }
+        std::sort(took.begin(), took.end());
+        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
+    };
+    rt.block_on(body);
+}
+BENCHMARK(death)->UseManualTime()->Iterations(100);
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (const auto status = tenure::enter_worker()) return *status;
+    benchmark::Initialize(&argc, argv);
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

@@ -1,0 +1,141 @@
+// A call on its way: the await of it, and the record that the pool keeps of it meanwhile.
+#pragma once
+#include <tenure/base/ref.hpp>
+#include <tenure/core/operation.hpp>
+#include <tenure/process/options.hpp>
+#include <tenure/runner/runner.hpp>
+
+#include <array>
+#include <exception>
+#include <memory>
+
+namespace tenure::inline v0::process::detail {
+
+struct pool_worker;
+
+/// nowhere -submit-> queued -publish-> published -> ended
+///           queued, published (not taken) -withdraw-> nowhere        published -its worker died before it was taken-> queued
+/// Guarded by the pool's lock, but for what is marked.
+struct call_record : core::detail::pooled {
+    explicit call_record(const call_options& o = {}) : timeout(o.timeout), grace(o.grace) {}
+    enum class place : std::uint8_t { nowhere, queued, published, ended };
+    enum class ending : std::uint8_t { value, failure, cancelled };
+
+    /// The call; when it has ended with a value, the result. Constant while queued or published.
+    std::array<std::byte, 256> scratch; // first: the writer begins in it
+    wire::writer message{scratch};
+
+    const base::duration timeout; // constant once submitted, as the next two
+    const std::optional<base::duration> grace;
+    base::time_point deadline = base::never;
+
+    place at = place::nowhere;
+    ending how = ending::value;
+    bool timed_out = false;
+    core::detail::strand* waiter = nullptr; // to be completed when it has ended
+    pool_worker* by = nullptr;              // while published
+    std::uint64_t number = 0;               // of its task there
+    call_record *next = nullptr, *prev = nullptr;
+    std::exception_ptr error;
+};
+
+/// What a call asks of its pool, in its own task.
+class call_taker : public base::ref_counted {
+public:
+    /// Throws: closed_error, usage_error. True: it has ended already. False: `s` will be completed when it has.
+    virtual bool submit(call_record& r, core::detail::strand& s) = 0;
+    /// True: it has not begun and never will. False: it has ended, or it will be completed.
+    virtual bool cancel(call_record& r, const base::cause_ptr& why) noexcept = 0;
+    /// Its task goes away without having waited for it.
+    virtual void forget(call_record& r) noexcept = 0;
+};
+
+/// What does not depend on the result's type.
+class call_base : public core::detail::operation, public core::detail::link {
+public:
+    using tenure_operation = void;
+    static constexpr bool is_checkpoint = true;
+
+    bool ready() const noexcept { return false; }
+    void start(core::detail::strand& s, core::detail::frame&);
+    bool try_cancel() noexcept final;
+    void woken(core::detail::strand& s) noexcept final;
+    bool child_ended(core::detail::strand&, core::detail::ending) noexcept final {
+        return true;
+    } // it starts no child
+
+    call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept;
+
+protected:
+    call_base(call_base&&) noexcept;
+    ~call_base();
+    /// Throws what the call threw, worker_died, timeout_error, closed_error, start_error. The bytes of the value.
+    std::span<const std::byte> reply();
+
+private:
+    base::ref<call_taker> pool_;
+    std::unique_ptr<call_record> record_;
+    bool in_flight_ = false; // the pool may know the record
+};
+
+template <class R>
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] await_call final
+    : public call_base {
+public:
+    await_call(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept
+        : call_base(std::move(pool), std::move(r)) {}
+    R result() {
+        wire::reader from(reply());
+        if constexpr (std::is_void_v<R>) {
+            from.finish();
+        } else {
+            auto value = wire::read<R>(from);
+            from.finish();
+            return value;
+        }
+    }
+};
+
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] await_answer final
+    : public call_base {
+public:
+    using call_base::call_base;
+    std::vector<std::byte> result() {
+        const auto bytes = reply();
+        return {bytes.begin(), bytes.end()};
+    }
+};
+
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] await_job final
+    : public call_base {
+public:
+    await_job(base::ref<call_taker> pool, std::unique_ptr<call_record> r, runner::job& j) noexcept
+        : call_base(std::move(pool), std::move(r)), job_(j) {}
+    void result() {
+        wire::reader from(reply());
+        job_.read_result(from);
+    }
+
+private:
+    runner::job& job_;
+};
+
+template <class F, class... A>
+std::unique_ptr<call_record> make_record(const call_options& o, const F& f, A&&... arguments) {
+    auto r = std::make_unique<call_record>(o);
+    wire::write_call(r->message, f, std::forward<A>(arguments)...);
+    return r;
+}
+
+/// What F gives, as it is here: nothing here refers to memory of the worker.
+template <class F>
+struct result_of {
+    using type = void;
+};
+template <class F>
+    requires wire::detail::callable<F>
+struct result_of<F> {
+    using type = std::remove_cv_t<typename wire::detail::signature_of_callable<F>::result>;
+};
+
+} // namespace tenure::inline v0::process::detail

@@ -1,0 +1,137 @@
+// The memory that the parent shares with one worker: the ring (worker_ring.hpp), a slot of bytes for each of its tasks, an arena
+// in each direction for messages that are larger than a slot, and the word by which a running call is cancelled.
+//
+// WHO WRITES    header: the parent, before the worker exists · ring, slots: worker_ring.hpp · retired, cancel: the parent
+//               room_wanted: set by the worker, cleared by either · calls arena: the parent · results arena: the worker
+// INVARIANTS
+//  1. The arenas are queues: blocks are taken in the order of the tasks, and given back in that order. A call's block is given
+//     back when the task is retired or has run; a result's when `retired` has passed its task.
+//  2. Who waits for room in the results arena has said so and looked again; who moves `retired` looks afterwards (both
+//     sequentially consistent, as in the ring).
+//  3. `cancel` names a task that is taken; its text is written before, and not again while that task runs.
+// The layout is part of the worker protocol (docs/reference/worker_protocol.md).
+#pragma once
+#include <tenure/io/unique_fd.hpp>
+#include <tenure/process/detail/worker_ring.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace tenure::inline v0::process::detail {
+
+inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::size_t slot_count = 64;
+inline constexpr std::size_t slot_bytes = 512;
+inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
+
+enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3 };
+
+/// Of a call: the worker takes no more if this one fails. For initializers.
+inline constexpr std::uint32_t leave_if_it_fails = 1;
+
+struct alignas(64) call_slot {
+    std::uint64_t size;    // bytes of the message
+    std::uint64_t place;   // if they are more than inline_bytes: where in the arena
+    std::int64_t deadline; // of a call: ns on CLOCK_MONOTONIC; the largest number: never
+    message_kind kind;
+    std::uint32_t flags;
+    std::array<std::byte, inline_bytes> bytes;
+};
+static_assert(sizeof(call_slot) == slot_bytes);
+
+template <class T>
+using shared_atomic = std::atomic<T>;
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "the words are shared between processes");
+using ring_words = basic_ring_words<shared_atomic, slot_count>;
+
+struct channel_header {
+    std::array<char, 8> magic{'T', 'N', 'U', 'R', 'C', 'H', 'A', 'N'};
+    std::uint32_t version = protocol_version;
+    std::uint32_t slots = slot_count;
+    std::uint64_t calls_at = 0;    // offset of the arena that the parent writes
+    std::uint64_t results_at = 0;  // and of the other one
+    std::uint64_t arena_bytes = 0; // of each
+};
+
+struct channel {
+    channel_header header;
+    alignas(64) ring_words ring;
+    alignas(64) std::atomic<std::uint64_t> retired{0}; // the parent needs nothing of tasks below this one
+    std::atomic<std::uint32_t> room_wanted{0}; // 1: the worker sleeps on this word until `retired` moves
+    alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
+    std::uint32_t cancel_reason = 0;                  // base::reason
+    std::array<char, 180> cancel_text{};              // ends with 0
+    std::array<call_slot, slot_count> slots;
+
+    call_slot& slot_of(std::uint64_t task) noexcept { return slots[task % slot_count]; }
+};
+// As the protocol's description has them.
+static_assert(offsetof(channel, ring) == 64 && offsetof(ring_words, worker_parked) == 512 &&
+              offsetof(ring_words, parent_waits) == 516 && offsetof(ring_words, stop) == 520 &&
+              offsetof(channel, retired) == 640 && offsetof(channel, room_wanted) == 648 &&
+              offsetof(channel, cancel) == 704 && offsetof(channel, cancel_reason) == 712 &&
+              offsetof(channel, cancel_text) == 716 && offsetof(channel, slots) == 896);
+
+/// Sleeps while the word, in memory that processes share, is `expected`; or less long.
+void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
+void wake_sleeper(const std::atomic<std::uint32_t>& word) noexcept;
+
+/// A channel and its arenas, mapped here.
+/// Owner: the mapping; and the descriptor, as long as it is wanted.
+class channel_memory {
+public:
+    /// Makes new memory that nobody can shrink. Throws: std::system_error.
+    explicit channel_memory(std::uint64_t arena_bytes);
+    /// Maps what another process made. Throws: std::system_error; wire_error if it is no channel of this version.
+    explicit channel_memory(io::unique_fd fd);
+    channel_memory(const channel_memory&) = delete;
+    channel_memory& operator=(const channel_memory&) = delete;
+    ~channel_memory();
+
+    channel& operator*() const noexcept { return *channel_; }
+    channel* operator->() const noexcept { return channel_; }
+    std::span<std::byte> calls() const noexcept { return calls_; }
+    std::span<std::byte> results() const noexcept { return results_; }
+    int fd() const noexcept { return fd_.get(); }
+    /// Others have it.
+    void close_fd() noexcept { fd_.reset(); }
+
+private:
+    void map(std::uint64_t size);
+    io::unique_fd fd_;
+    void* at_ = nullptr;
+    std::size_t size_ = 0;
+    channel* channel_ = nullptr;
+    std::span<std::byte> calls_;
+    std::span<std::byte> results_;
+};
+
+/// Blocks of an arena, taken and given back in one order. When nothing is taken it begins anew, so that a lone large message
+/// always meets the same pages.
+class block_queue {
+public:
+    explicit block_queue(std::span<std::byte> arena) noexcept : arena_(arena) {}
+
+    /// Where n contiguous bytes begin. Empty: not now; never, if n is more than the whole.
+    std::optional<std::uint64_t> take(std::uint64_t n) noexcept;
+    /// The end of what was taken last: for give_back().
+    std::uint64_t end() const noexcept { return end_; }
+    /// All that was taken up to there.
+    void give_back(std::uint64_t until) noexcept;
+    std::uint64_t capacity() const noexcept { return arena_.size(); }
+
+private:
+    static constexpr std::uint64_t kept = std::uint64_t{64}
+                                          << 20; // bytes that an empty arena goes on holding
+    std::span<std::byte> arena_;
+    // Positions that only grow; the place is the position modulo the size. begin_ <= end_ <= begin_ + size.
+    std::uint64_t begin_ = 0;
+    std::uint64_t end_ = 0;
+    std::uint64_t highest_ = 0; // bytes that have been used since it held the last time no more than `kept`
+};
+
+} // namespace tenure::inline v0::process::detail

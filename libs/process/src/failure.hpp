@@ -1,0 +1,16 @@
+// Exceptions as messages: what a call threw, and the same thing thrown again in the parent.
+#pragma once
+#include <tenure/wire/reader.hpp>
+#include <tenure/wire/writer.hpp>
+
+#include <exception>
+#include <sys/types.h>
+
+namespace tenure::inline v0::process::detail {
+
+/// The exception that is being handled.
+void write_current_exception(wire::writer& to);
+/// Throws: wire_error if it is no such message.
+std::exception_ptr read_exception(wire::reader& from, pid_t worker);
+
+} // namespace tenure::inline v0::process::detail

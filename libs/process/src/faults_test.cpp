@@ -1,0 +1,584 @@
+// What happens to a pool and its calls when something dies, hangs or misbehaves: the outcome of every call, and nothing left.
+#include "pool_test.hpp"
+
+#include <tenure/process/detail/channel.hpp>
+
+#include <atomic>
+#include <fcntl.h>
+#include <stdexcept>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <thread>
+
+namespace process_test {
+class Faults : public Pools {};
+namespace {
+
+using process::worker_died;
+using tenure::runner::remote_error;
+
+int add(int a, int b) { return a + b; }
+int work_for(int us) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(us);
+    while (std::chrono::steady_clock::now() < until)
+        std::this_thread::yield();
+    return us;
+}
+pid_t who() { return ::getpid(); }
+int dies_by(int signo) {
+    ::signal(signo, SIG_DFL);
+    ::raise(signo);
+    return 0;
+}
+int exits(int status) { ::_exit(status); }
+int overflows(int n) {
+    volatile char room[4096];
+    room[0] = static_cast<char>(n);
+    return n == 0 ? room[0] : overflows(n + 1) + room[0];
+}
+int hangs() {
+    for (;;)
+        ::pause();
+}
+int hangs_against_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, nullptr);
+    return hangs();
+}
+bool polls_until_cancelled() {
+    for (;;) {
+        this_task::checkpoint();
+        std::this_thread::yield();
+    }
+}
+int stops_itself() {
+    ::raise(SIGSTOP);
+    return 1;
+}
+std::string reason_of_cancel() {
+    while (!this_task::cancel_requested())
+        std::this_thread::yield();
+    return this_task::why()->message;
+}
+
+/// The failure of a call that must die.
+template <class A>
+task<std::string> message_of_death(A call) {
+    try {
+        (void)co_await std::move(call);
+    } catch (const worker_died& e) {
+        co_return e.what();
+    }
+    ADD_FAILURE() << "it did not die";
+    co_return "";
+}
+
+TEST_P(Faults, F03_F11_ACallThatKillsItsWorkerFailsAndNothingElseDoes) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        for (const int signo : {SIGKILL, SIGSEGV, SIGABRT, SIGTERM}) {
+            try {
+                (void)co_await p.call(fn<&dies_by>, signo);
+                ADD_FAILURE();
+            } catch (const worker_died& e) {
+                EXPECT_EQ(e.signal(), signo);
+                EXPECT_NE(e.pid(), 0);
+            }
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        }
+        EXPECT_EQ(p.status().replaced, 4u);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F09_AStackOverflowIsADeathOfTheWorker) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const std::string died = co_await message_of_death(p.call(fn<&overflows>, 1));
+        EXPECT_NE(died.find("worker process"), std::string::npos); // by a signal; with sanitizers it exits
+        EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F10_ACallThatExitsIsADeathWithItsStatus) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.call(fn<&exits>, 42);
+            ADD_FAILURE();
+        } catch (const worker_died& e) {
+            EXPECT_EQ(e.exit_status(), 42);
+            EXPECT_EQ(e.signal(), 0);
+            EXPECT_NE(std::string(e.what()).find("exited with status 42"), std::string::npos);
+        }
+    };
+    run(body);
+}
+
+TEST_P(Faults, CallsThatAKilledWorkerHadNotBegunRunElsewhereOnce) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        auto calls = [&p](group g) -> task<> {
+            auto dying = g.spawn([&p]() -> task<> {
+                EXPECT_NE(co_await message_of_death(p.call(fn<&dies_by>, SIGKILL)), "");
+            });
+            std::vector<future<void>> others;
+            for (int i = 0; i < 40; ++i)
+                others.push_back(
+                    g.spawn([&p, i]() -> task<> { EXPECT_EQ(co_await p.call(fn<&add>, i, 1), i + 1); }));
+            co_return;
+        };
+        co_await with_group(calls);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F06_AWorkerKilledWhileItHasNothingToDoIsReplaced) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        for (int i = 0; i < 5; ++i) {
+            const pid_t first = co_await p.call(fn<&who>);
+            ::kill(first, SIGKILL);
+            co_await gone(first);
+            EXPECT_NE(co_await p.call(fn<&who>), first);
+        }
+    };
+    run(body);
+}
+
+TEST_P(Faults, F13_ACallThatHangsIsTooLateWhateverItDoesAgainstIt) {
+    pool p(rt(), {.workers = 1, .grace = 5ms});
+    auto body = [&]() -> task<> {
+        const call_options soon{.timeout = 20ms};
+        int late = 0;
+        const auto expect_late = [&](auto call) -> task<> {
+            try {
+                (void)co_await std::move(call);
+                ADD_FAILURE();
+            } catch (const timeout_error&) {
+                ++late;
+            }
+        };
+        co_await expect_late(p.call(soon, fn<&hangs>));
+        co_await expect_late(p.call(soon, fn<&hangs_against_signals>));
+        co_await expect_late(p.call(soon, fn<&stops_itself>));
+        co_await expect_late(p.call(soon, fn<&polls_until_cancelled>));
+        EXPECT_EQ(late, 4);
+        EXPECT_EQ(co_await p.call(soon, fn<&add>, 1, 2), 3);
+    };
+    run(body);
+}
+
+TEST_P(Faults, ACallThatPollsIsToldOfItsTimeAndItsWorkerLivesOn) {
+    pool p(rt(), {.workers = 1, .grace = long_enough});
+    auto body = [&]() -> task<> {
+        const pid_t before = co_await p.call(fn<&who>);
+        const call_options soon{.timeout = 5ms};
+        try {
+            (void)co_await p.call(soon, fn<&polls_until_cancelled>);
+            ADD_FAILURE();
+        } catch (const timeout_error& e) {
+            EXPECT_NE(std::string(e.what()).find("5 ms"), std::string::npos);
+        }
+        EXPECT_EQ(co_await p.call(fn<&who>), before);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F27_CancellationReachesARunningCallWithItsCause) {
+    pool p(rt(), {.workers = 1, .grace = long_enough});
+    auto body = [&]() -> task<> {
+        std::string heard;
+        auto calls = [&](group g) -> task<> {
+            auto f = g.spawn([&]() -> task<> { heard = co_await p.call(fn<&reason_of_cancel>); });
+            while (p.status().published == 0)
+                co_await sleep_for(1ms);
+            co_await sleep_for(5ms);
+            f.cancel("not needed any more");
+            (void)co_await f.join();
+        };
+        co_await with_group(calls);
+        EXPECT_EQ(heard, "not needed any more"); // a value that it returns is kept
+    };
+    run(body);
+}
+
+TEST_P(Faults, F14_AnIdleSupervisorThatIsKilledIsReplacedWithItsWorkers) {
+    pool p(rt(), {.workers = 2});
+    auto body = [&]() -> task<> {
+        for (std::uint64_t i = 0; i < 5; ++i) {
+            const pid_t worker = co_await p.call(fn<&who>);
+            const pid_t supervisor = p.status().supervisor;
+            EXPECT_NE(supervisor, 0);
+            if (supervisor != 0) ::kill(supervisor, SIGKILL);
+            co_await gone(worker);
+            EXPECT_NE(co_await p.call(fn<&who>), worker);
+            EXPECT_EQ(p.status().supervisors, i + 2);
+        }
+    };
+    run(body);
+}
+
+TEST_P(Faults, F14_ASupervisorKilledAmongCallsLosesOnlyThoseThatRan) {
+    pool p(rt(), {.workers = 2});
+    auto body = [&]() -> task<> {
+        int right = 0;
+        int died = 0;
+        auto calls = [&](group g) -> task<> {
+            std::vector<future<void>> all;
+            for (int i = 0; i < 500; ++i)
+                all.push_back(g.spawn([&, i]() -> task<> {
+                    const pid_t supervisor = i % 100 == 50 ? p.status().supervisor : 0;
+                    if (supervisor != 0) ::kill(supervisor, SIGKILL);
+                    try {
+                        const int sum = co_await p.call(fn<&add>, i, i);
+                        right += sum == 2 * i ? 1 : 0;
+                    } catch (const worker_died&) {
+                        ++died;
+                    }
+                }));
+            for (auto& f : all)
+                co_await f;
+        };
+        if (GetParam() == 1) {
+            co_await with_group(calls);
+            EXPECT_EQ(right + died, 500);
+            EXPECT_LE(died, 5 * 2);
+        }
+    };
+    run(body);
+}
+
+TEST_P(Faults, F15_ASupervisorThatIsStoppedIsAsGoodAsDead) {
+    if (GetParam() != 1) return; // it takes the supervisor's patience
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const pid_t worker = co_await p.call(fn<&who>);
+        ::kill(p.status().supervisor, SIGSTOP);
+        ::kill(worker, SIGKILL);
+        EXPECT_NE(co_await p.call(fn<&who>), worker);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F18_TheThreadThatMadeThePoolMayEnd) {
+    std::optional<pool> p;
+    std::thread([&] { p.emplace(rt(), pool_options{.workers = 1}); }).join();
+    auto body = [&]() -> task<> {
+        EXPECT_EQ(co_await p->call(fn<&add>, 1, 2), 3);
+        co_await sleep_for(5ms);
+        EXPECT_EQ(co_await p->call(fn<&add>, 1, 2), 3);
+        EXPECT_EQ(p->status().replaced, 0u);
+    };
+    run(body);
+    p.reset();
+}
+
+pid_t leaves_a_child() { // which holds all descriptors that its worker has
+    const pid_t child = ::fork();
+    if (child == 0)
+        for (;;)
+            ::pause();
+    return child;
+}
+pid_t leaves_a_daemon() {
+    int ends[2];
+    if (::pipe(ends) != 0) return 0;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::setsid();
+        const pid_t daemon = ::fork();
+        if (daemon == 0)
+            for (;;)
+                ::pause();
+        (void)!::write(ends[1], &daemon, sizeof daemon);
+        ::_exit(0);
+    }
+    pid_t daemon = 0;
+    (void)!::read(ends[0], &daemon, sizeof daemon);
+    ::waitpid(child, nullptr, 0);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return daemon;
+}
+TEST_P(Faults, F19_F20_WhatACallLeavesBehindEndsWithItsWorker) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const pid_t child = co_await p.call(fn<&leaves_a_child>);
+        const pid_t daemon = co_await p.call(fn<&leaves_a_daemon>);
+        EXPECT_FALSE(is_gone(child));
+        EXPECT_FALSE(is_gone(daemon));
+        EXPECT_NE(co_await message_of_death(p.call(fn<&dies_by>, SIGKILL)), "");
+        co_await gone(child);
+        co_await gone(daemon);
+        const pid_t last = co_await p.call(fn<&leaves_a_daemon>);
+        p.close();
+        EXPECT_TRUE(is_gone(last));
+    };
+    run(body);
+}
+
+TEST_P(Faults, F21_SomebodyElseMayReapTheSupervisor) {
+    std::optional<pool> p(std::in_place, rt(), pool_options{.workers = 1});
+    auto body = [&]() -> task<> { EXPECT_EQ(co_await p->call(fn<&add>, 1, 2), 3); };
+    run(body);
+    const pid_t supervisor = p->status().supervisor;
+    ::kill(supervisor, SIGKILL);
+    EXPECT_EQ(::waitpid(-1, nullptr, 0), supervisor);
+    run(body);
+    p.reset();
+}
+
+TEST_P(Faults, F22_WithoutDescriptorsAPoolIsNotMadeAndNothingIsLeft) {
+    if (takes_memory_of_its_own)
+        GTEST_SKIP() << "UBSan looks at vtables through a pipe, which it cannot have";
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const auto used = count_entries("/proc/self/fd");
+    for (rlim_t more = 0; more < 12; ++more) {
+        const rlimit few{used + more, before.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        try {
+            pool p(rt(), {.workers = 2});
+        } catch (const std::system_error&) {
+        } catch (const process::start_error&) {}
+        ::setrlimit(RLIMIT_NOFILE, &before);
+    }
+}
+
+/// Overwrites what the worker shares with its parent, but for where it is going to run.
+int scribbles(int seed) {
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("tenure-worker") == std::string::npos) continue;
+        char* const begin = reinterpret_cast<char*>(std::stoull(line.substr(0, line.find('-')), nullptr, 16));
+        unsigned draw = static_cast<unsigned>(seed);
+        for (std::size_t i = 0; i < sizeof(process::detail::channel); ++i) {
+            draw = draw * 1103515245 + 12345;
+            if (draw >> 16 & 1) begin[i] = static_cast<char>(draw >> 20);
+        }
+        break;
+    }
+    return 0;
+}
+TEST_P(Faults, F29_AWorkerThatSpoilsWhatItSharesCostsOnlyItself) {
+    for (int seed = 1; seed <= 10; ++seed) {
+        pool p(rt(), {.workers = 1, .grace = 1ms});
+        auto body = [&]() -> task<> {
+            const call_options soon{.timeout = 200ms};
+            try {
+                (void)co_await p.call(soon, fn<&scribbles>, seed);
+            } catch (const std::exception&) {}
+            const call_options later{.timeout = 2s};
+            EXPECT_EQ(co_await p.call(later, fn<&add>, 2, 2), 4);
+        };
+        run(body);
+    }
+}
+
+int misbehaves() {
+    for (int fd = 3; fd < 64; ++fd)
+        ::close(fd);
+    (void)!::chdir("/");
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, nullptr);
+    throw 42;
+}
+TEST_P(Faults, F30_ACallThatClosesAllDescriptorsStillEndsOnce) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        int ended = 0;
+        try {
+            (void)co_await p.call(fn<&misbehaves>);
+        } catch (const remote_error& e) {
+            EXPECT_EQ(e.type(), "int");
+            EXPECT_EQ(e.message(), "42");
+            ++ended;
+        } catch (const worker_died&) {
+            ++ended;
+        }
+        EXPECT_EQ(ended, 1);
+        EXPECT_EQ(co_await p.call(fn<&add>, 2, 2), 4);
+    };
+    run(body);
+}
+
+std::vector<pid_t> pids_in(const std::string& file) {
+    std::ifstream in(file);
+    std::vector<pid_t> all;
+    for (pid_t pid = 0; in >> pid;)
+        all.push_back(pid);
+    return all;
+}
+void note_pid(const std::string& file) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const std::string line = std::to_string(::getpid()) + "\n";
+    (void)!::write(fd, line.data(), line.size());
+    ::close(fd);
+}
+void notes_and_hangs(const std::string& file) {
+    note_pid(file);
+    hangs_against_signals();
+}
+TEST_P(Faults, F07_F26_APoolThatIsDestroyedEndsWhatItsCallsDoAndTheyHearOfIt) {
+    std::optional<pool> a(std::in_place, rt(), pool_options{.workers = 1, .grace = 5ms});
+    std::optional<pool> b(std::in_place, rt(), pool_options{.workers = 1, .grace = 5ms});
+    const std::string file = testing::TempDir() + "tenure-hang-" + std::to_string(::getpid());
+    auto hang = [&](pool& p) -> task<std::string> {
+        try {
+            co_await p.call(fn<&notes_and_hangs>, file);
+        } catch (const worker_died& e) {
+            co_return "died";
+        } catch (const closed_error& e) {
+            co_return "closed";
+        }
+        co_return "returned";
+    };
+    auto first = rt().submit(hang, std::ref(*a));
+    auto second = rt().submit(hang, std::ref(*a)); // waits behind the first
+    auto third = rt().submit(hang, std::ref(*b));
+    while (pids_in(file).size() < 2)
+        std::this_thread::yield();
+    a.reset();
+    b.reset();
+    const std::string& one = first.get();
+    const std::string& two = second.get();
+    EXPECT_TRUE((one == "died" && two == "closed") || (one == "closed" && two == "died")) << one << two;
+    EXPECT_EQ(third.get(), "died");
+    ::unlink(file.c_str());
+}
+
+TEST_P(Faults, F26_APoolMayEndInTheTaskThatUsesItAndInACallback) {
+    auto body = [&]() -> task<> {
+        {
+            pool p({.workers = 1});
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        }
+        auto p = std::make_shared<pool>(pool_options{.workers = 1});
+        event over;
+        auto use = [&]() -> task<> { EXPECT_EQ(co_await p->call(fn<&add>, 1, 2), 3); };
+        auto used = [&](group g) -> task<> {
+            auto f = g.spawn(use);
+            auto done = f.on_done([&] {
+                p.reset();
+                over.set();
+            });
+            co_await over.wait();
+        };
+        co_await with_group(used);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F28_AResultAndItsDeadlineMayMeet) {
+    pool p(rt(), {.workers = 2, .grace = 1ms});
+    auto body = [&]() -> task<> {
+        int ended = 0;
+        for (int i = 0; i < 60; ++i) {
+            const call_options just_so{.timeout = std::chrono::microseconds(300 + 20 * i)};
+            try {
+                (void)co_await p.call(just_so, [](int us) { return work_for(us); }, 1000);
+                ++ended;
+            } catch (const timeout_error&) {
+                ++ended;
+            }
+        }
+        EXPECT_EQ(ended, 60);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F27_CancellingCallsAtAnyMomentLeavesNothing) {
+    pool p(rt(), {.workers = 2, .grace = 2ms});
+    auto body = [&]() -> task<> {
+        std::uint32_t draw = 7;
+        for (int round = 0; round < 40; ++round) {
+            draw = draw * 1664525 + 1013904223;
+            auto calls = [&](group g) -> task<> {
+                for (int i = 0; i < 20; ++i)
+                    (void)g.spawn([&p, i]() -> task<> {
+                        const int sum = co_await p.call(
+                            [](int a, int us) {
+                                work_for(us);
+                                return a;
+                            },
+                            i, i * 10);
+                        EXPECT_EQ(sum, i);
+                    });
+                co_await sleep_for(std::chrono::microseconds(draw >> 22));
+                g.cancel("enough");
+            };
+            co_await with_group(calls);
+        }
+        const auto left = p.status();
+        EXPECT_EQ(left.queued + left.published, 0u);
+        EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+    };
+    run(body);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, Faults, testing::Values(1u, 4u));
+
+// ---- whole programs
+
+/// A pool in a pool in a pool; the innermost call never returns.
+void nest(int depth, std::string file) {
+    note_pid(file);
+    if (depth == 0) hangs_against_signals();
+    runtime rt(on_epoll(1));
+    pool p(rt, {.workers = 1});
+    auto body = [&]() -> task<> { co_await p.call(fn<&nest>, depth - 1, file); };
+    rt.block_on(body);
+}
+
+TEST(Programs, F16_WhenTheOutermostParentIsKilledTheWholeTreeEnds) {
+    const std::string file = testing::TempDir() + "tenure-nest-" + std::to_string(::getpid());
+    const pid_t outermost = ::fork();
+    if (outermost == 0) {
+        nest(3, file);
+        ::_exit(0);
+    }
+    while (pids_in(file).size() < 4)
+        std::this_thread::yield();
+    ::kill(outermost, SIGKILL);
+    ::waitpid(outermost, nullptr, 0);
+    for (const pid_t pid : pids_in(file))
+        while (!is_gone(pid))
+            std::this_thread::yield();
+    ::unlink(file.c_str());
+}
+
+struct kept {
+    std::optional<pool> p;
+    std::vector<std::exception_ptr> errors;
+};
+
+TEST(Programs, F25_F26_AStaticPoolWithHeldExceptionsLetsTheProgramExit) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        static runtime rt(on_epoll(1));
+        static kept all;
+        all.p.emplace(rt, pool_options{.workers = 2});
+        auto body = [&]() -> task<> {
+            for (int i = 0; i < 3; ++i) {
+                try {
+                    (void)co_await all.p->call(
+                        [](int n) -> int { throw std::runtime_error(std::to_string(n)); }, i);
+                } catch (...) {
+                    all.errors.push_back(std::current_exception());
+                }
+            }
+        };
+        rt.block_on(body);
+        std::exit(static_cast<int>(all.errors.size()));
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
+}
+
+} // namespace
+} // namespace process_test

@@ -1,0 +1,556 @@
+#include "pool_state.hpp"
+
+#include "failure.hpp"
+
+#include <tenure/core/group.hpp>
+#include <tenure/core/operation.hpp>
+#include <tenure/core/sleep.hpp>
+#include <tenure/io/epoll_driver.hpp>
+#include <tenure/process/enter_worker.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace tenure::inline v0::process {
+namespace detail {
+namespace {
+
+constexpr std::size_t depth = 16;          // calls that a worker is given at most, with the one that it runs
+constexpr unsigned turns_before_wait = 64; // without news, each of which lets the other tasks run
+constexpr unsigned turns_between_looks = 32;
+
+io::unique_fd checked(int fd, const char* what) {
+    if (fd < 0) throw std::system_error(errno, std::system_category(), std::string("process pool: ") + what);
+    return io::unique_fd(fd);
+}
+
+unsigned usable_cpus() {
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) return 1;
+    return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
+}
+
+pool_options checked(pool_options o) {
+    if (!worker_entry_is_known())
+        throw base::usage_error(
+            "process pool: main() must begin with `if (auto status = tenure::process::enter_worker()) "
+            "return *status;` (or use tenure::run(app)): the workers are this program, started again");
+    if (o.workers == 0) o.workers = usable_cpus();
+    if (o.workers > 4096)
+        throw base::usage_error(
+            "process pool: more than 4096 workers: pool_options::workers is a number of processes");
+    if (o.grace < base::duration::zero())
+        throw base::usage_error("process pool: pool_options::grace is negative");
+    if (o.max_message < inline_bytes || o.max_message > std::uint64_t{1} << 40)
+        throw base::usage_error("process pool: pool_options::max_message must be from 480 bytes to 1 TiB");
+    return o;
+}
+
+/// The context that the pump runs under: nobody cancels it, for it ends with the last call. The pump's task keeps it to its end.
+class kept_context final : public core::detail::end_observer {
+public:
+    core::detail::context_node& node() noexcept { return *node_; }
+    bool ending(core::detail::task_object&, core::task_status) noexcept override { return false; }
+    void ended(core::detail::task_object&) noexcept override {}
+
+private:
+    base::ref<core::detail::context_node> node_ =
+        base::ref<core::detail::context_node>::adopt(new core::detail::context_node);
+};
+
+void complete(const std::vector<core::detail::strand*>& woken) {
+    for (core::detail::strand* s : woken)
+        s->complete();
+}
+
+} // namespace
+
+pool_state::pool_state(core::detail::scheduler& home, pool_options o)
+    : home_(home),
+      options_(checked(std::move(o))),
+      owner_(getpid()),
+      event_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      timer_(checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create")),
+      epoll_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      events_(home.io(), checked(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0), "fcntl")) {
+    watch(event_.get(), watched_event, EPOLLIN);
+    watch(timer_.get(), watched_timer, EPOLLIN);
+    base::mutex_lock l(m_);
+    start_supervisor();
+    try {
+        for (unsigned i = 0; i < options_.workers; ++i)
+            start_worker();
+    } catch (...) {
+        end_supervisor();
+        throw;
+    }
+}
+
+pool_state::~pool_state() = default;
+
+bool pool_state::belongs_to_this_process() const noexcept { return getpid() == owner_; }
+
+// ---- calls
+
+bool pool_state::submit(call_record& r, core::detail::strand& s) {
+    if (r.message.size() > options_.max_message)
+        throw base::usage_error("process pool: the call has " + std::to_string(r.message.size()) +
+                                " bytes, and the pool takes at most " + std::to_string(options_.max_message) +
+                                ": raise pool_options::max_message");
+    strands woken;
+    worker_ref alone_on; // a worker that has nothing else to do
+    std::uint64_t number = 0;
+    std::optional<adaptive_spin> spin;
+    bool launch = false;
+    {
+        base::mutex_lock l(m_);
+        if (stage_ != stage::open)
+            throw base::closed_error("the process pool is closed and takes no more calls");
+        enqueue(r, false);
+        give_out(woken);
+        if (r.at == call_record::place::published && r.by->outstanding == 1 && spin_.worth_trying()) {
+            alone_on = worker_ref::share(r.by);
+            number = r.number;
+            spin = spin_;
+        } else {
+            launch = let_wait(r, s);
+        }
+    }
+    if (spin) {
+        const bool moved = spin->spin([&] {
+            const task_state state = alone_on->ring.look(number);
+            return state != task_state::ready && state != task_state::taken;
+        });
+        base::mutex_lock l(m_);
+        spin_ = *spin;
+        if (moved && r.at == call_record::place::published) harvest(*alone_on, woken);
+        if (r.at != call_record::place::ended) {
+            launch = let_wait(r, s);
+            alone_on = nullptr;
+        }
+    }
+    const bool ended = static_cast<bool>(alone_on); // otherwise r, and its task, may be gone
+    if (launch) launch_pump();
+    complete(woken);
+    return ended;
+}
+
+bool pool_state::let_wait(call_record& r, core::detail::strand& s) noexcept {
+    r.waiter = &s;
+    ++waiting_;
+    if (std::exchange(pumping_, true)) return false;
+    home_.count_root_up(); // now, for the task that waits is counted as long as it does
+    add_ref();             // launch_pump() takes it over
+    return true;
+}
+
+bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
+    base::mutex_lock l(m_);
+    switch (r.at) {
+    case call_record::place::nowhere:
+    case call_record::place::ended: return false;
+    case call_record::place::queued: unlist(r); break;
+    case call_record::place::published:
+        if (!r.by->ring.revoke(r.number)) {
+            const base::cause c = why ? *why : base::cause{base::reason::cancelled, "cancelled", {}};
+            ask_to_stop(*r.by, r.number, r.grace.value_or(options_.grace), c);
+            set_timer(next_time());
+            return false;
+        }
+        r.by->task_at(r.number).call = nullptr;
+        --r.by->outstanding;
+        break;
+    }
+    r.at = call_record::place::nowhere;
+    if (std::exchange(r.waiter, nullptr)) --waiting_;
+    return true;
+}
+
+void pool_state::forget(call_record& r) noexcept {
+    if (cancel(r, nullptr)) return;
+    base::mutex_lock l(m_);
+    if (r.at == call_record::place::published)
+        r.by->task_at(r.number).call = nullptr; // its result is dropped
+}
+
+// ---- the pump
+
+core::task<> pool_state::pump(base::ref<pool_state> self) {
+    strands woken;
+    for (;;) {
+        const next what = self->turn(woken);
+        complete(woken);
+        woken.clear();
+        if (what == next::over) co_return;
+        if (what == next::again)
+            co_await core::yield();
+        else
+            co_await self->events_.readable();
+    }
+}
+
+void pool_state::launch_pump() noexcept {
+    auto extras = std::make_unique<core::detail::task_extras>();
+    extras->observer = base::ref<kept_context>::adopt(new kept_context);
+    core::detail::context_node& under = static_cast<kept_context&>(*extras->observer).node();
+    core::detail::launch({home_, under, nullptr, std::move(extras)},
+                         core::spawn_options{.name = "process pool"}, &pool_state::pump,
+                         base::ref<pool_state>::adopt(this)); // of let_wait()
+}
+
+pool_state::next pool_state::turn(strands& woken) {
+    base::mutex_lock l(m_);
+    work_once(woken);
+    return decide();
+}
+
+void pool_state::work_once(strands& woken) {
+    news_ = false;
+    for (const worker_ref& w : workers_)
+        news_ |= harvest(*w, woken);
+    if (look_around_ || ++turns_ % turns_between_looks == 0) { // each costs system calls
+        look_around_ = false;
+        const auto now = std::chrono::steady_clock::now();
+        read_descriptors(now, woken);
+        look_at_the_clock(now, woken);
+    }
+    give_out(woken);
+    steal_for_idle();
+}
+
+pool_state::next pool_state::decide() {
+    if (waiting_ == 0) {
+        pumping_ = false;
+        look_around_ = true;
+        return next::over;
+    }
+    quiet_turns_ = news_ ? 0 : quiet_turns_ + 1;
+    if (quiet_turns_ < turns_before_wait && (news_ || spin_.possible())) return next::again;
+    for (const worker_ref& w : workers_)
+        if (!w->ring.may_wait()) return next::again;
+    set_timer(next_time());
+    look_around_ = true;
+    return next::wait;
+}
+
+// ---- the queue and the rings
+
+void pool_state::enqueue(call_record& r, bool first) noexcept {
+    r.at = call_record::place::queued;
+    r.by = nullptr;
+    r.next = first ? first_ : nullptr;
+    r.prev = first ? nullptr : last_;
+    (r.prev ? r.prev->next : first_) = &r;
+    (r.next ? r.next->prev : last_) = &r;
+    ++queued_;
+}
+void pool_state::unlist(call_record& r) noexcept {
+    (r.prev ? r.prev->next : first_) = r.next;
+    (r.next ? r.next->prev : last_) = r.prev;
+    r.next = r.prev = nullptr;
+    r.at = call_record::place::nowhere;
+    --queued_;
+}
+
+pool_worker* pool_state::least_busy() noexcept {
+    pool_worker* best = nullptr;
+    for (const worker_ref& w : workers_) {
+        if (!w->accepts || w->outstanding >= depth || w->initializer_error) continue;
+        if (!best || w->outstanding < best->outstanding) best = w.get();
+    }
+    return best;
+}
+
+void pool_state::give_out(strands& woken) {
+    if (first_ && workers_.size() < options_.workers)
+        start_missing_workers(std::chrono::steady_clock::now(), woken);
+    while (call_record* const r = first_) {
+        pool_worker* const w = least_busy();
+        if (!w) return;
+        if (!w->ring.has_room()) harvest(*w, woken);
+        if (!publish(*w, r->message.message(), r)) return;
+    }
+}
+
+bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, call_record* r) {
+    if (!w.ring.has_room()) return false;
+    const std::uint64_t number = w.ring.next();
+    call_slot& slot = w.memory->slot_of(number);
+    pool_worker::task& t = w.task_at(number);
+    t = {};
+    std::byte* to = slot.bytes.data();
+    if (message.size() > inline_bytes) {
+        const auto place = w.arena.take(message.size());
+        if (!place) return false; // when what is before it has ended
+        t.arena_end = w.arena.end();
+        slot.place = *place;
+        to = w.memory.calls().data() + *place;
+    }
+    if (!message.empty()) std::memcpy(to, message.data(), message.size());
+    slot.size = message.size();
+    slot.kind = message_kind::call;
+    slot.flags = r ? 0 : leave_if_it_fails;
+    slot.deadline = (r ? r->deadline : base::never).time_since_epoch().count();
+    t.call = r;
+    if (r) {
+        unlist(*r);
+        r->at = call_record::place::published;
+        r->by = &w;
+        r->number = number;
+    }
+    if (w.outstanding++ == 0 && r && r->timeout != base::duration::max()) {
+        w.oldest_since = std::chrono::steady_clock::now();
+        set_timer(next_time());
+    }
+    if (options_.calls_per_worker != 0 && r && ++w.counted >= options_.calls_per_worker) w.accepts = false;
+    w.ring.publish();
+    w.ring.wake();
+    return true;
+}
+
+// A worker that has nothing gets the younger half of what another has not begun.
+void pool_state::steal_for_idle() noexcept {
+    if (first_ || workers_.size() < 2) return;
+    pool_worker* busiest = nullptr;
+    bool idle = false;
+    for (const worker_ref& w : workers_) {
+        idle |= w->outstanding == 0 && w->accepts;
+        if (w->outstanding >= 2 && (!busiest || w->outstanding > busiest->outstanding)) busiest = w.get();
+    }
+    if (!idle || !busiest) return;
+    std::size_t wanted = busiest->outstanding / 2;
+    strands none;
+    for (std::uint64_t number = busiest->ring.next(); wanted > 0 && --number >= busiest->ring.oldest();) {
+        call_record* const r = busiest->task_at(number).call;
+        if (!r) continue;
+        if (!busiest->ring.revoke(number)) return; // and those before it have begun, too
+        busiest->task_at(number).call = nullptr;
+        --busiest->outstanding;
+        enqueue(*r, true);
+        --wanted;
+    }
+    give_out(none);
+}
+
+bool pool_state::harvest(pool_worker& w, strands& woken) noexcept {
+    bool any = false;
+    for (; w.ring.oldest() != w.ring.next(); any = true) {
+        const std::uint64_t number = w.ring.oldest();
+        const task_state state = w.ring.look(number);
+        if (state == task_state::ready || state == task_state::taken) break;
+        if (state == task_state::broken || w.broken) {
+            w.broken = true;
+            w.accepts = false;
+            ask_to_stop(w, 0, base::duration::zero(),
+                        {base::reason::failure, "it broke the worker protocol", {}});
+            break;
+        }
+        if (state == task_state::done) take_result(w, number, woken);
+        if (const std::uint64_t end = w.task_at(number).arena_end) w.arena.give_back(end);
+        w.ring.retire();
+        if (w.pressed_for == number) {
+            w.pressed = pool_worker::pressure::none;
+            w.pressed_for = 0;
+            w.press_at = base::never;
+        }
+    }
+    if (!any) return false;
+    w.memory->retired.store(w.ring.oldest(), std::memory_order_seq_cst); // invariant 2 of the channel
+    if (w.memory->room_wanted.load(std::memory_order_seq_cst) != 0 &&
+        w.memory->room_wanted.exchange(0, std::memory_order_seq_cst) != 0)
+        wake_sleeper(w.memory->room_wanted);
+    w.oldest_since = base::never;
+    if (w.outstanding == 0) {
+        if (!w.accepts) retire_worker(w);
+    } else if (const call_record* const r = w.task_at(w.ring.oldest()).call;
+               r && r->timeout != base::duration::max()) {
+        w.oldest_since = std::chrono::steady_clock::now();
+        set_timer(next_time());
+    }
+    return true;
+}
+
+void pool_state::take_result(pool_worker& w, std::uint64_t number, strands& woken) noexcept {
+    const call_slot& slot = w.memory->slot_of(number);
+    // Read once: a worker that means harm may still write.
+    const auto size = std::atomic_ref(const_cast<std::uint64_t&>(slot.size)).load(std::memory_order_relaxed);
+    const auto place =
+        std::atomic_ref(const_cast<std::uint64_t&>(slot.place)).load(std::memory_order_relaxed);
+    const message_kind kind = slot.kind;
+    const auto arena = std::as_const(w.memory).results();
+    --w.outstanding;
+    ++w.ended_calls;
+    failed_starts_ = 0; // one works
+    failing_since_ = base::never;
+    call_record* const r = w.task_at(number).call;
+    w.task_at(number).call = nullptr;
+    try {
+        std::vector<std::byte> copy;
+        std::span<const std::byte> bytes;
+        if (size > inline_bytes && (size > arena.size() || place > arena.size() - size))
+            throw worker_died("worker process " + std::to_string(w.pid) +
+                                  " gave a result that lies outside of its memory, and is ended",
+                              w.pid, 0, 0);
+        bytes = size <= inline_bytes ? std::span(slot.bytes).first(size)
+                                     : std::span<const std::byte>(arena).subspan(place, size);
+        if (kind != message_kind::value) {
+            copy.assign(bytes.begin(), bytes.end());
+            bytes = copy;
+        }
+        std::exception_ptr error;
+        if (kind == message_kind::failure) {
+            wire::reader from(bytes);
+            error = read_exception(from, w.pid);
+        }
+        if (!r) {
+            if (std::exchange(w.initializing, false)) w.initializer_error = error;
+            return;
+        }
+        if (r->timed_out) {
+            fail(*r, nullptr, woken);
+        } else if (kind == message_kind::cancelled) {
+            end(*r, call_record::ending::cancelled, woken);
+        } else if (error) {
+            fail(*r, error, woken);
+        } else {
+            r->message.clear(); // the call is not needed any more
+            r->message.bytes(bytes.data(), bytes.size());
+            end(*r, call_record::ending::value, woken);
+        }
+    } catch (const std::exception&) {
+        // It is no message, or there is no memory for it.
+        if (r) fail(*r, std::current_exception(), woken);
+        w.broken = true;
+    }
+}
+
+void pool_state::end(call_record& r, call_record::ending how, strands& woken) noexcept {
+    r.at = call_record::place::ended;
+    r.by = nullptr;
+    r.how = how;
+    if (core::detail::strand* const s = std::exchange(r.waiter, nullptr)) {
+        --waiting_;
+        woken.push_back(s);
+    }
+}
+void pool_state::fail(call_record& r, std::exception_ptr e, strands& woken) noexcept {
+    if (r.timed_out)
+        e = std::make_exception_ptr(base::timeout_error(
+            "the call did not end in its time, " +
+            std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(r.timeout).count()) +
+            " ms, in a worker process"));
+    r.error = std::move(e);
+    end(r, call_record::ending::failure, woken);
+}
+void pool_state::fail_queued(const std::exception_ptr& e, strands& woken) noexcept {
+    while (call_record* const r = first_) {
+        unlist(*r);
+        fail(*r, e, woken);
+    }
+}
+
+pool_status pool_state::status() {
+    strands woken;
+    pool_status s;
+    {
+        base::mutex_lock l(m_);
+        if (stage_ == stage::open) { // while no call waits nobody has looked
+            look_around_ = true;
+            work_once(woken);
+        }
+        s = status_now();
+    }
+    complete(woken);
+    return s;
+}
+pool_status pool_state::status_now() const {
+    pool_status s;
+    for (const worker_ref& w : workers_)
+        if (w->pid != 0) {
+            s.workers.push_back(w->pid);
+            s.published += w->outstanding;
+        }
+    s.supervisor = supervisor_pid_;
+    s.queued = queued_;
+    s.replaced = replaced_;
+    s.supervisors = supervisors_;
+    return s;
+}
+
+// ---- the await
+
+call_base::call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept
+    : pool_(std::move(pool)), record_(std::move(r)) {}
+call_base::call_base(call_base&& o) noexcept
+    : pool_(std::move(o.pool_)),
+      record_(std::move(o.record_)),
+      in_flight_(std::exchange(o.in_flight_, false)) {}
+call_base::~call_base() {
+    if (in_flight_) pool_->forget(*record_);
+}
+
+void call_base::start(core::detail::strand& s, core::detail::frame&) {
+    if (!record_ || record_->at != call_record::place::nowhere)
+        throw base::usage_error("a call is awaited once: make it again by pool::call", s.label());
+    record_->deadline = s.context->deadline();
+    in_flight_ = true;
+    s.wait(this, this);
+    if (!pool_->submit(*record_, s)) return; // this, too, may be gone
+    in_flight_ = false;
+    s.next = core::detail::step::resume;
+}
+bool call_base::try_cancel() noexcept {
+    if (!pool_->cancel(*record_, core::detail::current_strand()->context->why())) return false;
+    in_flight_ = false;
+    return true;
+}
+void call_base::woken(core::detail::strand& s) noexcept {
+    in_flight_ = false;
+    const bool stopped = record_->how == call_record::ending::cancelled ||
+                         (record_->how == call_record::ending::failure && !record_->timed_out);
+    s.next = stopped && s.cancelled() ? core::detail::step::unwind : core::detail::step::resume;
+}
+std::span<const std::byte> call_base::reply() {
+    if (record_->how == call_record::ending::cancelled)
+        throw base::task_cancelled("the call was cancelled in its worker");
+    if (record_->error) std::rethrow_exception(record_->error);
+    return record_->message.message();
+}
+
+} // namespace detail
+
+// ---- the handle
+
+pool::pool(pool_options o) {
+    const core::detail::strand* const s = core::detail::current_strand();
+    if (!s)
+        throw base::usage_error("process::pool: outside of a task it needs its runtime: pool(rt, options)");
+    state_ = base::ref<detail::pool_state>::adopt(new detail::pool_state(*s->sched, std::move(o)));
+}
+pool::pool(core::runtime& rt, pool_options o)
+    : state_(base::ref<detail::pool_state>::adopt(new detail::pool_state(rt.sched(), std::move(o)))) {}
+pool::~pool() {
+    if (state().belongs_to_this_process())
+        close();
+    else
+        (void)state_.detach(); // a copy by fork: all that it holds belongs to the original
+}
+core::task<> pool::run(tenure::runner::job& j) {
+    auto record = std::make_unique<detail::call_record>();
+    j.write_call(record->message);
+    co_await detail::await_job(state_, std::move(record), j);
+}
+unsigned pool::width() const noexcept { return state().width(); }
+void pool::close() noexcept { state().close(); }
+pool_status pool::status() { return state().status(); }
+detail::pool_state& pool::state() const noexcept { return static_cast<detail::pool_state&>(*state_); }
+
+} // namespace tenure::inline v0::process

@@ -1,0 +1,184 @@
+// The inside of a pool.
+//
+// STATES  open -close()-> closing -no worker left, supervisor reaped or given up-> closed.        There is no way back.
+// WHO RUNS IT  Nobody of its own. A call publishes itself under the lock, from its task. While calls wait there is one task of the
+//   runtime, the pump, that turns the pool: takes results, hears of deaths, gives out what is queued, looks at the clock.
+//   While nothing waits there is none. close() turns it on its own thread.
+// INVARIANTS
+//  1. A record that is queued or published is alive: its call waits, or its destructor takes it back.
+//  2. A call waits only while the pump runs: whoever makes one wait looks that it does, under the lock; the pump ends when
+//     it sees, under the lock, that none waits.
+//  3. A task of a ring is given to another worker only after it was revoked in that ring: it runs at most once, whether its
+//     worker is dead, dying or well.
+//  4. Each ended record is completed once, after the lock was let go of; it may be gone then.
+//  5. A worker is in the table from the moment its memory exists until its end was heard, or it was given up.
+// The lock is a leaf but for allocation: no user code, no completion, no launch of a task under it.
+#pragma once
+#include "control.hpp"
+
+#include <tenure/base/mutex.hpp>
+#include <tenure/core/event.hpp>
+#include <tenure/io/descriptor.hpp>
+#include <tenure/process/detail/adaptive_spin.hpp>
+#include <tenure/process/detail/channel.hpp>
+#include <tenure/process/pool.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace tenure::inline v0::process::detail {
+
+struct ring_wakes {
+    static void worker(const std::atomic<std::uint32_t>& word) noexcept { wake_sleeper(word); }
+};
+
+/// What a pool's epoll instance names what it watches: these, or the number of a worker.
+enum watched : std::uint64_t { // NOLINT(cppcoreguidelines-use-enum-class): a number among others
+    watched_event,
+    watched_timer,
+    watched_socket,
+    watched_supervisor,
+    first_worker_id,
+};
+
+/// One worker as the parent sees it. Guarded by the pool's lock, but for the memory itself.
+struct pool_worker : base::ref_counted {
+    explicit pool_worker(std::uint64_t number, std::uint64_t arena_bytes)
+        : id(number), memory(arena_bytes), ring(memory->ring), arena(memory.calls()) {}
+
+    const std::uint64_t id;
+    channel_memory memory;
+    basic_ring_parent<ring_words, ring_wakes> ring;
+    block_queue arena;
+    struct task {
+        call_record* call = nullptr; // null: revoked, or the initializer
+        std::uint64_t arena_end = 0; // of its block; 0: it has none
+    };
+    std::array<task, slot_count> tasks;
+    task& task_at(std::uint64_t number) noexcept { return tasks[number % slot_count]; }
+
+    pid_t pid = 0; // 0: it has not started
+    io::unique_fd pidfd;
+    std::size_t outstanding = 0;   // published, neither ended nor revoked
+    std::uint64_t counted = 0;     // calls that it was given
+    std::uint64_t ended_calls = 0; // calls and initializers that it has ended
+    bool accepts = true;
+    bool initializing = false;
+    bool broken = false; // what it wrote makes no sense
+    std::exception_ptr initializer_error;
+    base::time_point oldest_since =
+        base::never; // when the oldest call became that; kept for calls with a timeout
+
+    /// How far it has been pressed to end what it runs, or itself.
+    enum class pressure : std::uint8_t { none, asked, terminated, killed };
+    pressure pressed = pressure::none;
+    std::uint64_t pressed_for = 0; // the task; 0: the worker itself is to end
+    base::duration grace{};
+    base::time_point press_at = base::never; // the next step
+    base::time_point killed_at = base::never;
+    /// When it was asked for, until it has started; when its pidfd said that it has ended. The supervisor owes us a word.
+    base::time_point word_due = base::never;
+};
+
+class pool_state final : public call_taker {
+public:
+    pool_state(core::detail::scheduler& home, pool_options o);
+    ~pool_state() override;
+
+    bool submit(call_record& r, core::detail::strand& s) override;
+    bool cancel(call_record& r, const base::cause_ptr& why) noexcept override;
+    void forget(call_record& r) noexcept override;
+
+    void close() noexcept;
+    pool_status status();
+    bool belongs_to_this_process() const noexcept;
+    unsigned width() const noexcept { return options_.workers; }
+
+private:
+    enum class next : std::uint8_t { again, wait, over };
+    using strands = std::vector<core::detail::strand*>;
+    using worker_ref = base::ref<pool_worker>;
+
+    static core::task<> pump(base::ref<pool_state> self);
+    /// True: launch_pump() is to be called, without the lock.
+    bool let_wait(call_record& r, core::detail::strand& s) noexcept TENURE_REQUIRES(m_);
+    void launch_pump() noexcept;
+    void turn_until_empty() noexcept;
+    /// One round. What ended is added to `woken`.
+    next turn(strands& woken);
+    void work_once(strands& woken) TENURE_REQUIRES(m_);
+    next decide() TENURE_REQUIRES(m_);
+
+    void start_supervisor() TENURE_REQUIRES(m_);
+    void start_worker() TENURE_REQUIRES(m_);
+    void start_missing_workers(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void read_descriptors(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void read_messages(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void watch(int fd, std::uint64_t tag, std::uint32_t how) noexcept;
+    void supervisor_is_lost(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void start_failed(base::time_point now, const std::string& why, bool for_good, strands& woken)
+        TENURE_REQUIRES(m_);
+
+    void give_out(strands& woken) TENURE_REQUIRES(m_);
+    pool_worker* least_busy() noexcept TENURE_REQUIRES(m_);
+    bool publish(pool_worker& w, std::span<const std::byte> message, call_record* r) TENURE_REQUIRES(m_);
+    void steal_for_idle() noexcept TENURE_REQUIRES(m_);
+    /// Takes what has ended. True: something had.
+    bool harvest(pool_worker& w, strands& woken) noexcept TENURE_REQUIRES(m_);
+    void take_result(pool_worker& w, std::uint64_t number, strands& woken) noexcept TENURE_REQUIRES(m_);
+    void ended(pool_worker& gone, int code, int status, base::time_point now, strands& woken)
+        TENURE_REQUIRES(m_);
+    void retire_worker(pool_worker& w) noexcept TENURE_REQUIRES(m_);
+    void end(call_record& r, call_record::ending how, strands& woken) noexcept TENURE_REQUIRES(m_);
+    void fail(call_record& r, std::exception_ptr e, strands& woken) noexcept TENURE_REQUIRES(m_);
+    void fail_queued(const std::exception_ptr& e, strands& woken) noexcept TENURE_REQUIRES(m_);
+
+    void look_at_the_clock(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void ask_to_stop(pool_worker& w, std::uint64_t task, base::duration grace,
+                     const base::cause& why) noexcept TENURE_REQUIRES(m_);
+    void press_on(pool_worker& w, base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    base::time_point next_time() const noexcept TENURE_REQUIRES(m_);
+    void set_timer(base::time_point at) noexcept TENURE_REQUIRES(m_);
+
+    pool_status status_now() const TENURE_REQUIRES(m_);
+    void enqueue(call_record& r, bool first) noexcept TENURE_REQUIRES(m_);
+    void unlist(call_record& r) noexcept TENURE_REQUIRES(m_);
+    /// True: it exited by itself.
+    bool end_supervisor() noexcept TENURE_REQUIRES(m_);
+
+    core::detail::scheduler& home_;
+    const pool_options options_;
+    const pid_t owner_;   // a process that was forked from it has only a copy
+    io::unique_fd event_; // workers signal it
+    io::unique_fd timer_;
+    io::unique_fd epoll_;   // of event, timer, the supervisor's socket and pidfd
+    io::descriptor events_; // the same, as the runtime sees it
+
+    base::mutex m_;
+    base::condition closed_;
+    enum class stage : std::uint8_t { open, closing, closed };
+    stage stage_ TENURE_GUARDED_BY(m_) = stage::open;
+    control_socket supervisor_ TENURE_GUARDED_BY(m_);
+    io::unique_fd supervisor_pidfd_ TENURE_GUARDED_BY(m_);
+    pid_t supervisor_pid_ TENURE_GUARDED_BY(m_) = 0;
+    std::vector<worker_ref> workers_ TENURE_GUARDED_BY(m_);
+    call_record* first_ TENURE_GUARDED_BY(m_) = nullptr; // queued
+    call_record* last_ TENURE_GUARDED_BY(m_) = nullptr;
+    std::size_t queued_ TENURE_GUARDED_BY(m_) = 0;
+    std::size_t waiting_ TENURE_GUARDED_BY(m_) = 0; // records with a waiter that have not ended
+    bool pumping_ TENURE_GUARDED_BY(m_) = false;
+    std::uint64_t next_id_ TENURE_GUARDED_BY(m_) = first_worker_id;
+    std::uint64_t replaced_ TENURE_GUARDED_BY(m_) = 0;
+    std::uint64_t supervisors_ TENURE_GUARDED_BY(m_) = 0;
+    unsigned failed_starts_ TENURE_GUARDED_BY(m_) = 0; // in a row
+    base::time_point failing_since_ TENURE_GUARDED_BY(m_) = base::never;
+    base::time_point start_again_at_ TENURE_GUARDED_BY(m_) = base::never; // never: nothing is put off
+    base::time_point timer_at_ TENURE_GUARDED_BY(m_) = base::never;
+    adaptive_spin spin_ TENURE_GUARDED_BY(m_); // of tasks that wait for a call at the head of an idle worker
+    bool news_ TENURE_GUARDED_BY(m_) = false;  // the last turn found something on a ring
+    bool look_around_ TENURE_GUARDED_BY(m_) = true;  // the next turn looks at descriptors and the clock
+    unsigned quiet_turns_ TENURE_GUARDED_BY(m_) = 0; // without news, in a row
+    unsigned turns_ TENURE_GUARDED_BY(m_) = 0;
+};
+
+} // namespace tenure::inline v0::process::detail

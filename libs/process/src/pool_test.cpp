@@ -1,0 +1,310 @@
+#include "pool_test.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <numeric>
+#include <sched.h>
+#include <stdexcept>
+#include <sys/resource.h>
+
+namespace process_test {
+namespace {
+
+int add(int a, int b) { return a + b; }
+pid_t who() { return ::getpid(); }
+void nothing() {}
+std::vector<int> doubled(std::vector<int> v) {
+    for (int& i : v)
+        i *= 2;
+    return v;
+}
+int throws_out_of_range(const std::string& what) { throw std::out_of_range(what); }
+
+struct scaled {
+    double by;
+    double operator()(double x) const { return by * x; }
+};
+
+TEST_P(Pools, RunsFunctionsLambdasAndFunctionObjectsInAnotherProcess) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        EXPECT_EQ(co_await p.call(fn<&add>, 2, 3), 5);
+        EXPECT_EQ(co_await p.call([](const std::string& s) { return s + "!"; }, "hello"), "hello!");
+        const scaled twice{.by = 2};
+        EXPECT_EQ(co_await p.call(twice, 2.5), 5.0);
+        co_await p.call(fn<&nothing>);
+        const pid_t worker = co_await p.call(fn<&who>);
+        EXPECT_NE(worker, ::getpid());
+        while (p.status().workers.empty()) // the supervisor says so when it gets to it
+            co_await sleep_for(1ms);
+        EXPECT_EQ(p.status().workers, std::vector<pid_t>{worker});
+    };
+    run(body);
+}
+
+TEST_P(Pools, ManyCallsAtOnceAllGetTheirOwnResult) {
+    pool p(rt(), {.workers = 2});
+    auto body = [&]() -> task<> {
+        co_await with_group([&p](group g) -> task<> {
+            for (int i = 0; i < 2000; ++i)
+                (void)g.spawn([&p, i]() -> task<> { EXPECT_EQ(co_await p.call(fn<&add>, i, i), 2 * i); });
+            co_return;
+        });
+    };
+    run(body);
+}
+
+TEST_P(Pools, LargeArgumentsAndResultsTravel) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        for (const std::size_t n : {100u, 1000u, 100'000u, 3'000'000u}) {
+            std::vector<int> v(n);
+            std::iota(v.begin(), v.end(), 0);
+            const auto got = co_await p.call(fn<&doubled>, v);
+            EXPECT_EQ(got.size(), n);
+            EXPECT_EQ(got.back(), 2 * static_cast<int>(n - 1));
+        }
+    };
+    run(body);
+}
+
+TEST_P(Pools, WhatACallThrowsIsCaughtAsItself) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.call(fn<&throws_out_of_range>, "index 7");
+            ADD_FAILURE();
+        } catch (const std::out_of_range& e) {
+            EXPECT_STREQ(e.what(), "index 7");
+            const auto* from = dynamic_cast<const process::remote_info*>(&e);
+            EXPECT_TRUE(from && from->type() == "std::out_of_range");
+        }
+    };
+    run(body);
+}
+
+int sum_of_nested(int depth) {
+    if (depth == 0) return 1;
+    runtime rt(on_epoll(1));
+    pool p(rt, {.workers = 1});
+    auto body = [&]() -> task<int> { co_return 1 + co_await p.call(fn<&sum_of_nested>, depth - 1); };
+    return rt.block_on(body);
+}
+TEST_P(Pools, AWorkerMayHaveAPoolOfItsOwnThreeDeep) {
+    pool p(rt(), {.workers = 2});
+    auto body = [&]() -> task<> { EXPECT_EQ(co_await p.call(fn<&sum_of_nested>, 3), 4); };
+    run(body);
+}
+
+bool is_still_a_task_after_another_runtime_ran_here() {
+    const bool before = this_task::label().id != 0;
+    runtime rt({.threads = 0});
+    auto nothing_to_do = []() -> task<> { co_return; };
+    rt.block_on(nothing_to_do);
+    return before && this_task::label().id != 0;
+}
+std::int64_t deadline_in_worker() { return this_task::deadline().time_since_epoch().count(); }
+TEST_P(Pools, TheDeadlineOfTheAwaitingTaskIsTheCalls) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        EXPECT_TRUE(co_await p.call(fn<&is_still_a_task_after_another_runtime_ran_here>));
+        const auto at = this_task::deadline(); // of run()
+        EXPECT_EQ(co_await p.call(fn<&deadline_in_worker>), at.time_since_epoch().count());
+    };
+    run(body);
+    auto without_one = [&]() -> task<> {
+        EXPECT_EQ(co_await p.call(fn<&deadline_in_worker>), base::never.time_since_epoch().count());
+    };
+    rt().block_on(without_one);
+}
+
+TEST_P(Pools, AsARunnerItTakesWhatEveryRunnerTakes) {
+    pool p(rt(), {.workers = 2});
+    EXPECT_EQ(p.width(), 2u);
+    auto body = [&]() -> task<> { EXPECT_EQ(co_await tenure::runner::call(p, fn<&add>, 4, 5), 9); };
+    run(body);
+}
+
+TEST_P(Pools, BadOptionsAndUsesAreRefusedWithWhatToDo) {
+    EXPECT_THROW(pool(rt(), {.workers = 5000}), usage_error);
+    EXPECT_THROW(pool(rt(), {.grace = -1s}), usage_error);
+    EXPECT_THROW(pool(rt(), {.max_message = 1}), usage_error);
+    EXPECT_THROW(pool(pool_options{}), usage_error); // outside of a task
+    pool p(rt(), {.workers = 1, .max_message = 1000});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.call(fn<&doubled>, std::vector<int>(1000));
+            ADD_FAILURE();
+        } catch (const usage_error& e) {
+            EXPECT_NE(std::string(e.what()).find("max_message"), std::string::npos);
+        }
+        try {
+            (void)co_await p.call([](int n) { return std::string(static_cast<std::size_t>(n), 'x'); },
+                                  10'000);
+            ADD_FAILURE();
+        } catch (const std::length_error& e) {
+            EXPECT_NE(std::string(e.what()).find("max_message"), std::string::npos);
+        }
+        p.close();
+        p.close();
+        try {
+            (void)co_await p.call(fn<&add>, 1, 1);
+            ADD_FAILURE();
+        } catch (const closed_error&) {}
+    };
+    run(body);
+}
+
+int loaded = 0;
+void load(int n) { loaded = n; }
+int what_was_loaded() { return loaded; }
+void cannot_load() { throw std::runtime_error("no such model"); }
+
+TEST_P(Pools, AnInitializerRunsFirstInEachWorker) {
+    pool p(rt(), {.workers = 2, .initializer = process::initializer(fn<&load>, 7)});
+    auto body = [&]() -> task<> {
+        for (int i = 0; i < 20; ++i)
+            EXPECT_EQ(co_await p.call(fn<&what_was_loaded>), 7);
+    };
+    run(body);
+}
+TEST_P(Pools, WhenTheInitializerFailsTheCallsSayWhy) {
+    pool p(rt(), {.workers = 2, .initializer = process::initializer(fn<&cannot_load>)});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.call(fn<&what_was_loaded>);
+            ADD_FAILURE();
+        } catch (const process::start_error& e) {
+            EXPECT_NE(std::string(e.what()).find("no such model"), std::string::npos) << e.what();
+        }
+    };
+    run(body);
+}
+
+TEST_P(Pools, WorkersHaveTheDirectoryEnvironmentAndPriorityThatWereAskedFor) {
+    pool p(rt(), {.workers = 1,
+                  .directory = "/",
+                  .environment = {{"TENURE_TEST_COLOUR", "green"}, {"PATH", std::nullopt}},
+                  .nice = 3,
+                  .cpus = {0}});
+    auto body = [&]() -> task<> {
+        const auto seen = co_await p.call([] {
+            const char* colour = std::getenv("TENURE_TEST_COLOUR");
+            std::array<char, 100> where{};
+            cpu_set_t cpus;
+            sched_getaffinity(0, sizeof cpus, &cpus);
+            return std::string(colour ? colour : "none") + " " + (std::getenv("PATH") ? "path" : "no path") +
+                   " " + std::string(::getcwd(where.data(), where.size())) + " " +
+                   std::to_string(::getpriority(PRIO_PROCESS, 0)) + " " + std::to_string(CPU_COUNT(&cpus)) +
+                   (std::getenv("TENURE_WORKER") ? " leaked" : "");
+        });
+        EXPECT_EQ(seen, "green no path / " + std::to_string(::getpriority(PRIO_PROCESS, 0) + 3) + " 1");
+    };
+    run(body);
+}
+
+TEST_P(Pools, AMemoryLimitIsABadAllocInTheWorker) {
+    if (takes_memory_of_its_own) GTEST_SKIP() << "a sanitizer's own memory is beyond any limit";
+    pool p(rt(), {.workers = 1, .memory_limit = 64u << 20});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.call(
+                [](int mb) { return std::string(static_cast<std::size_t>(mb) << 20, 'x').substr(7, 2); },
+                200);
+            ADD_FAILURE();
+        } catch (const std::bad_alloc&) {}
+        EXPECT_EQ(co_await p.call(fn<&add>, 1, 1), 2);
+    };
+    run(body);
+}
+
+TEST_P(Pools, AWorkerIsReplacedAfterSoManyCalls) {
+    pool p(rt(), {.workers = 1, .calls_per_worker = 3});
+    auto body = [&]() -> task<> {
+        std::vector<pid_t> seen;
+        for (int i = 0; i < 9; ++i)
+            seen.push_back(co_await p.call(fn<&who>));
+        EXPECT_EQ(seen[0], seen[2]);
+        EXPECT_NE(seen[2], seen[3]);
+        EXPECT_EQ(seen[3], seen[5]);
+        EXPECT_NE(seen[5], seen[6]);
+    };
+    run(body);
+}
+
+TEST_P(Pools, SpawnStartsTheProgramAnew) {
+    pool p(rt(), {.workers = 2, .start = process::start_method::spawn});
+    auto body = [&]() -> task<> {
+        for (int i = 0; i < 50; ++i)
+            EXPECT_EQ(co_await p.call(fn<&add>, i, 1), i + 1);
+    };
+    run(body);
+}
+
+std::span<const std::byte> bytes_of(const std::string& s) { return std::as_bytes(std::span(s)); }
+std::string text_of(const std::vector<std::byte>& b) {
+    return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
+TEST_P(Pools, AWorkerMayBeAnotherProgramThatKeepsToTheProtocol) {
+    pool p(rt(),
+           {.workers = 2, .program = {std::string(TENURE_TEST_BIN_DIR) + "/foreign_worker"}, .grace = 5s});
+    auto body = [&]() -> task<> {
+        EXPECT_EQ(text_of(co_await p.request(bytes_of("upper hello"))), "HELLO");
+        const std::string large(3'000'000, 'x');
+        for (int i = 0; i < 3; ++i) {
+            const auto answer = co_await p.request(bytes_of("upper " + large));
+            EXPECT_EQ(text_of(answer), std::string(3'000'000, 'X'));
+        }
+        try {
+            (void)co_await p.request(bytes_of("fail on purpose"));
+            ADD_FAILURE();
+        } catch (const tenure::runner::remote_error& e) {
+            EXPECT_EQ(e.type(), "my::error");
+            EXPECT_EQ(e.message(), "on purpose");
+        }
+        try {
+            (void)co_await p.request(bytes_of("die"));
+            ADD_FAILURE();
+        } catch (const process::worker_died& e) {
+            EXPECT_EQ(e.signal(), SIGKILL);
+        }
+        try {
+            const call_options soon{.timeout = 5ms};
+            (void)co_await p.request(bytes_of("wait"), soon);
+            ADD_FAILURE();
+        } catch (const timeout_error&) {}
+        std::vector<future<void>> all;
+        auto many = [&](group g) -> task<> {
+            for (int i = 0; i < 300; ++i)
+                all.push_back(g.spawn([&p]() -> task<> {
+                    const auto answer = co_await p.request(bytes_of("upper a"));
+                    EXPECT_EQ(text_of(answer), "A");
+                }));
+            co_return;
+        };
+        co_await with_group(many);
+    };
+    run(body);
+}
+TEST_P(Pools, AProgramThatIsNoWorkerIsToldOf) {
+    for (const char* program : {"/nonexistent/worker", "false"}) {
+        pool p(rt(), {.workers = 1, .program = {program}});
+        auto body = [&]() -> task<> {
+            try {
+                (void)co_await p.request(bytes_of("hello"));
+                ADD_FAILURE();
+            } catch (const process::start_error& e) {
+                const std::string what = e.what();
+                EXPECT_TRUE(what.find("No such file") != std::string::npos ||
+                            what.find("exited with status 1") != std::string::npos)
+                    << what;
+            }
+        };
+        run(body);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, Pools, testing::Values(1u, 4u));
+
+} // namespace
+} // namespace process_test
