@@ -331,4 +331,19 @@ TEST(RuntimeWithoutWorkers, BlockOnFromTwoThreadsAtOnce) {
         other.join();
     }
 }
+
+// A program in a program: what runs here goes on as the task that it was.
+TEST(RuntimeWithoutWorkers, APlainFunctionOfAnotherRuntimeMayUseAndCloseOne) {
+    runtime outer({.threads = 1});
+    auto uses_another = [] {
+        const auto before = this_task::label().id;
+        runtime inner({.threads = 0});
+        inner.block_on([]() -> task<> { co_await yield(); });
+        EXPECT_TRUE(inner.close().abandoned.empty());
+        EXPECT_EQ(this_task::label().id, before);
+        return before != 0;
+    };
+    EXPECT_TRUE(outer.submit({.name = "outer"}, uses_another).get());
+}
+
 } // namespace
