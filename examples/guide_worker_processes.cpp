@@ -15,7 +15,7 @@ double mean(std::vector<double> v) {
     if (v.empty()) throw std::invalid_argument("the mean of nothing");
     return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
 }
-std::string parse(std::string text) { // a library that crashes on some inputs
+std::string parse(const std::string& text) { // a library that crashes on some inputs
     if (text == "bad") std::raise(SIGSEGV);
     return "<" + text + ">";
 }

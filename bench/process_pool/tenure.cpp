@@ -17,7 +17,7 @@ using clock_type = std::chrono::steady_clock;
 namespace {
 
 int add(int a, int b) { return a + b; }
-double first_of(tenure::wire::view<double> v) { return v.size() == 0 ? 0 : v[0]; }
+double first_of(const tenure::wire::view<double>& v) { return v.empty() ? 0 : v[0]; }
 int dies() { return ::raise(SIGKILL); }
 
 double seconds_since(clock_type::time_point t) {

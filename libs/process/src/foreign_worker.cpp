@@ -82,13 +82,13 @@ void answer(char* slot, std::uint32_t kind, const std::string& result) {
     std::memcpy(slot, &size, 8);
     std::memcpy(slot + 24, &kind, 4);
     if (size <= 480) {
-        std::memcpy(slot + 32, result.data(), size);
+        std::copy(result.begin(), result.end(), slot + 32);
         return;
     }
     // One result at a time: the whole arena is free when all tasks before this one are retired.
     const std::uint64_t place = 0;
     std::memcpy(slot + 8, &place, 8);
-    std::memcpy(channel + at<std::uint64_t>(24), result.data(), size);
+    std::copy(result.begin(), result.end(), channel + at<std::uint64_t>(24));
 }
 
 } // namespace
