@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <new>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <system_error>
@@ -44,6 +45,11 @@ channel_memory::channel_memory(std::uint64_t arena_bytes)
     const std::uint64_t calls_at = round_up(sizeof(channel), page);
     const std::uint64_t arena = round_up(arena_bytes, page);
     const std::uint64_t size = calls_at + 2 * arena;
+    rlimit files{};
+    if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < size) { // ftruncate would raise SIGXFSZ
+        errno = EFBIG;
+        fail("the limit on file sizes (ulimit -f) is below twice pool_options::max_message");
+    }
     if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) fail("ftruncate");
     // A worker that made it smaller would end us by SIGBUS.
     if (fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) fail("F_ADD_SEALS");

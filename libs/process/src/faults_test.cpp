@@ -491,6 +491,40 @@ TEST_P(Faults, F28_AResultAndItsDeadlineMayMeet) {
     run(body);
 }
 
+TEST_P(Faults, TheTimeOfACallBeginsAlsoBehindOneThatWasWithdrawn) {
+    const std::string slow = std::string("sleep 0.2; exec ") + TENURE_TEST_BIN_DIR + "/foreign_worker";
+    pool p(rt(), {.workers = 1, .program = {"sh", "-c", slow}, .grace = 0s});
+    auto send = [&](std::string_view text, call_options o) -> task<> {
+        (void)co_await p.request(std::as_bytes(std::span(text)), o);
+    };
+    auto body = [&]() -> task<> {
+        int late = 0;
+        auto calls = [&](group g) -> task<> {
+            auto first = g.spawn(send, "upper a", call_options{});
+            (void)g.spawn([&]() -> task<> {
+                const call_options soon{.timeout = 20ms};
+                try {
+                    co_await send("wait", soon);
+                } catch (const timeout_error&) {
+                    ++late;
+                }
+            });
+            co_await sleep_for(20ms); // the pump has gone to sleep, and the worker is not up
+            first.cancel();
+        };
+        co_await with_group(calls);
+        EXPECT_EQ(late, 1);
+    };
+    run(body);
+}
+
+TEST_P(Faults, ACallFromATaskOfAnotherRuntimeIsRefused) {
+    pool p(rt(), {.workers = 1});
+    runtime other(on_epoll(1));
+    auto body = [&]() -> task<> { (void)co_await p.call(fn<&add>, 1, 2); };
+    EXPECT_THROW(other.block_on(body), usage_error);
+}
+
 TEST_P(Faults, F27_CancellingCallsAtAnyMomentLeavesNothing) {
     pool p(rt(), {.workers = 2, .grace = 2ms});
     auto body = [&]() -> task<> {

@@ -105,6 +105,11 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
         throw base::usage_error("process pool: the call has " + std::to_string(r.message.size()) +
                                 " bytes, and the pool takes at most " + std::to_string(options_.max_message) +
                                 ": raise pool_options::max_message");
+    if (s.sched != &home_)
+        throw base::usage_error("process pool: the call is awaited in a task of another runtime than the "
+                                "pool was made for: make a "
+                                "pool for each runtime",
+                                s.label());
     strands woken;
     worker_ref alone_on; // a worker that has nothing else to do
     std::uint64_t number = 0;
@@ -153,24 +158,31 @@ bool pool_state::let_wait(call_record& r, core::detail::strand& s) noexcept {
 }
 
 bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
-    base::mutex_lock l(m_);
-    switch (r.at) {
-    case call_record::place::nowhere:
-    case call_record::place::ended: return false;
-    case call_record::place::queued: unlist(r); break;
-    case call_record::place::published:
-        if (!r.by->ring.revoke(r.number)) {
-            const base::cause c = why ? *why : base::cause{base::reason::cancelled, "cancelled", {}};
-            ask_to_stop(*r.by, r.number, r.grace.value_or(options_.grace), c);
-            set_timer(next_time());
-            return false;
+    strands woken;
+    {
+        base::mutex_lock l(m_);
+        switch (r.at) {
+        case call_record::place::nowhere:
+        case call_record::place::ended: return false;
+        case call_record::place::queued: unlist(r); break;
+        case call_record::place::published: {
+            pool_worker& w = *r.by;
+            if (!w.ring.revoke(r.number)) {
+                const base::cause c = why ? *why : base::cause{base::reason::cancelled, "cancelled", {}};
+                ask_to_stop(w, r.number, r.grace.value_or(options_.grace), c);
+                set_timer(next_time());
+                return false;
+            }
+            w.task_at(r.number).call = nullptr;
+            --w.outstanding;
+            harvest(w, woken); // it may have been the oldest: the time of the next one begins
+            break;
         }
-        r.by->task_at(r.number).call = nullptr;
-        --r.by->outstanding;
-        break;
+        }
+        r.at = call_record::place::nowhere;
+        if (std::exchange(r.waiter, nullptr)) --waiting_;
     }
-    r.at = call_record::place::nowhere;
-    if (std::exchange(r.waiter, nullptr)) --waiting_;
+    complete(woken);
     return true;
 }
 
@@ -223,7 +235,7 @@ void pool_state::work_once(strands& woken) {
         look_at_the_clock(now, woken);
     }
     give_out(woken);
-    steal_for_idle();
+    steal_for_idle(woken);
 }
 
 pool_state::next pool_state::decide() {
@@ -317,7 +329,7 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
 }
 
 // A worker that has nothing gets the younger half of what another has not begun.
-void pool_state::steal_for_idle() noexcept {
+void pool_state::steal_for_idle(strands& woken) {
     if (first_ || workers_.size() < 2) return;
     pool_worker* busiest = nullptr;
     bool idle = false;
@@ -327,17 +339,16 @@ void pool_state::steal_for_idle() noexcept {
     }
     if (!idle || !busiest) return;
     std::size_t wanted = busiest->outstanding / 2;
-    strands none;
     for (std::uint64_t number = busiest->ring.next(); wanted > 0 && --number >= busiest->ring.oldest();) {
         call_record* const r = busiest->task_at(number).call;
         if (!r) continue;
-        if (!busiest->ring.revoke(number)) return; // and those before it have begun, too
+        if (!busiest->ring.revoke(number)) break; // and those before it have begun, too
         busiest->task_at(number).call = nullptr;
         --busiest->outstanding;
         enqueue(*r, true);
         --wanted;
     }
-    give_out(none);
+    give_out(woken);
 }
 
 bool pool_state::harvest(pool_worker& w, strands& woken) noexcept {
@@ -473,11 +484,10 @@ pool_status pool_state::status() {
 }
 pool_status pool_state::status_now() const {
     pool_status s;
-    for (const worker_ref& w : workers_)
-        if (w->pid != 0) {
-            s.workers.push_back(w->pid);
-            s.published += w->outstanding;
-        }
+    for (const worker_ref& w : workers_) {
+        if (w->pid != 0) s.workers.push_back(w->pid);
+        s.published += w->outstanding;
+    }
     s.supervisor = supervisor_pid_;
     s.queued = queued_;
     s.replaced = replaced_;

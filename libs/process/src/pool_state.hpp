@@ -122,7 +122,7 @@ private:
     void give_out(strands& woken) TENURE_REQUIRES(m_);
     pool_worker* least_busy() noexcept TENURE_REQUIRES(m_);
     bool publish(pool_worker& w, std::span<const std::byte> message, call_record* r) TENURE_REQUIRES(m_);
-    void steal_for_idle() noexcept TENURE_REQUIRES(m_);
+    void steal_for_idle(strands& woken) TENURE_REQUIRES(m_);
     /// Takes what has ended. True: something had.
     bool harvest(pool_worker& w, strands& woken) noexcept TENURE_REQUIRES(m_);
     void take_result(pool_worker& w, std::uint64_t number, strands& woken) noexcept TENURE_REQUIRES(m_);
