@@ -56,7 +56,21 @@ int stops_itself() {
     ::raise(SIGSTOP);
     return 1;
 }
-std::string reason_of_cancel() {
+std::vector<pid_t> pids_in(const std::string& file) {
+    std::ifstream in(file);
+    std::vector<pid_t> all;
+    for (pid_t pid = 0; in >> pid;)
+        all.push_back(pid);
+    return all;
+}
+void note_pid(const std::string& file) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const std::string line = std::to_string(::getpid()) + "\n";
+    (void)!::write(fd, line.data(), line.size());
+    ::close(fd);
+}
+std::string reason_of_cancel(const std::string& file) {
+    note_pid(file);
     while (!this_task::cancel_requested())
         std::this_thread::yield();
     return this_task::why()->message;
@@ -189,13 +203,13 @@ TEST_P(Faults, ACallThatPollsIsToldOfItsTimeAndItsWorkerLivesOn) {
 
 TEST_P(Faults, F27_CancellationReachesARunningCallWithItsCause) {
     pool p(rt(), {.workers = 1, .grace = long_enough});
+    const std::string file = testing::TempDir() + "tenure-told-" + std::to_string(::getpid());
     auto body = [&]() -> task<> {
         std::string heard;
         auto calls = [&](group g) -> task<> {
-            auto f = g.spawn([&]() -> task<> { heard = co_await p.call(fn<&reason_of_cancel>); });
-            while (p.status().published == 0)
+            auto f = g.spawn([&]() -> task<> { heard = co_await p.call(fn<&reason_of_cancel>, file); });
+            while (pids_in(file).empty())
                 co_await sleep_for(1ms);
-            co_await sleep_for(5ms);
             f.cancel("not needed any more");
             (void)co_await f.join();
         };
@@ -203,6 +217,7 @@ TEST_P(Faults, F27_CancellationReachesARunningCallWithItsCause) {
         EXPECT_EQ(heard, "not needed any more"); // a value that it returns is kept
     };
     run(body);
+    ::unlink(file.c_str());
 }
 
 TEST_P(Faults, F14_AnIdleSupervisorThatIsKilledIsReplacedWithItsWorkers) {
@@ -406,19 +421,6 @@ TEST_P(Faults, F30_ACallThatClosesAllDescriptorsStillEndsOnce) {
     run(body);
 }
 
-std::vector<pid_t> pids_in(const std::string& file) {
-    std::ifstream in(file);
-    std::vector<pid_t> all;
-    for (pid_t pid = 0; in >> pid;)
-        all.push_back(pid);
-    return all;
-}
-void note_pid(const std::string& file) {
-    const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    const std::string line = std::to_string(::getpid()) + "\n";
-    (void)!::write(fd, line.data(), line.size());
-    ::close(fd);
-}
 void notes_and_hangs(const std::string& file) {
     note_pid(file);
     hangs_against_signals();
