@@ -30,6 +30,17 @@ std::array<control_socket, 2> control_socket::pair() {
 
 bool control_socket::send(const control_message& m, std::span<const int> fds,
                           std::span<const std::byte> more) const noexcept {
+    return send(m, fds, more, 0);
+}
+bool control_socket::try_send(const control_message& m, std::span<const int> fds) const noexcept {
+    return send(m, fds, {}, MSG_DONTWAIT);
+}
+void control_socket::end() noexcept {
+    shutdown(fd_.get(), SHUT_RDWR);
+    fd_.reset();
+}
+bool control_socket::send(const control_message& m, std::span<const int> fds, std::span<const std::byte> more,
+                          int flags) const noexcept {
     control_message copy = m;
     std::array<iovec, 2> parts{{{&copy, sizeof copy}, {const_cast<std::byte*>(more.data()), more.size()}}};
     msghdr h{};
@@ -47,7 +58,7 @@ bool control_socket::send(const control_message& m, std::span<const int> fds,
     }
     ssize_t n = 0;
     do
-        n = sendmsg(fd_.get(), &h, MSG_NOSIGNAL);
+        n = sendmsg(fd_.get(), &h, MSG_NOSIGNAL | flags);
     while (n < 0 && errno == EINTR);
     return n == static_cast<ssize_t>(sizeof copy + more.size());
 }
@@ -76,6 +87,7 @@ control_socket::result control_socket::read(received& into, int flags) const {
         size = recvmsg(fd_.get(), &h, common | flags);
     while (size < 0 && errno == EINTR);
     if (size < static_cast<ssize_t>(sizeof into.message)) return result::end;
+    into.fds = {};
     std::size_t next = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;

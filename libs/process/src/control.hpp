@@ -61,6 +61,10 @@ public:
     /// False, with errno: it could not be sent.
     bool send(const control_message& m, std::span<const int> fds = {},
               std::span<const std::byte> more = {}) const noexcept;
+    /// The same, and EAGAIN if it would block.
+    bool try_send(const control_message& m, std::span<const int> fds) const noexcept;
+    /// Ends it for both sides, whoever else may hold it.
+    void end() noexcept;
 
     enum class result : std::uint8_t { message, nothing, end };
     struct received {
@@ -74,6 +78,8 @@ public:
     result peek(received& into) const;
 
 private:
+    bool send(const control_message& m, std::span<const int> fds, std::span<const std::byte> more,
+              int flags) const noexcept;
     result read(received& into, int flags) const;
     io::unique_fd fd_;
 };

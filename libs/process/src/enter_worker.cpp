@@ -59,7 +59,8 @@ std::optional<int> enter(std::string_view role) {
     wire::reader r(std::span(first.more).first(first.more.size() - word_bytes));
     const auto s = wire::read<settings>(r);
     r.finish();
-    if (role == "supervisor") return supervise(std::move(socket), s);
+    if (role == "supervisor")
+        _exit(supervise(std::move(socket), s)); // it ran nothing that would have to be ended
     if (role != "worker") return std::nullopt;
     if (!die_with_parent(first.message.pid)) return 0;
     prctl(PR_SET_NAME, "tenure-worker");

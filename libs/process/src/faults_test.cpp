@@ -525,6 +525,108 @@ TEST_P(Faults, TheTimeOfACallBeginsAlsoBehindOneThatWasWithdrawn) {
     run(body);
 }
 
+TEST_P(Faults, LookingAtThePoolTakesNoWakeUpAway) {
+    pool p(rt(), {.workers = 2, .grace = 0s});
+    auto body = [&]() -> task<> {
+        int late = 0;
+        auto calls = [&](group g) -> task<> {
+            (void)g.spawn([&]() -> task<> {
+                const call_options soon{.timeout = 30ms};
+                try {
+                    (void)co_await p.call(soon, fn<&hangs>);
+                } catch (const timeout_error&) {
+                    ++late;
+                }
+            });
+            co_await sleep_for(5ms); // the pump waits
+            work_for(60'000);        // meanwhile the time is over, and the only worker of the runtime is busy
+            (void)p.status();
+        };
+        co_await with_group(calls);
+        EXPECT_EQ(late, 1);
+    };
+    run(body);
+}
+
+TEST_P(Faults, CancellingACallThatHasEndedLeavesTheRunningOneCancelled) {
+    pool p(rt(), {.workers = 1, .grace = long_enough});
+    auto body = [&]() -> task<> {
+        auto calls = [&](group g) -> task<> {
+            auto ends = g.spawn([&]() -> task<> { (void)co_await p.call(fn<&work_for>, 5'000); });
+            auto polls = g.spawn([&]() -> task<> { (void)co_await p.call(fn<&polls_until_cancelled>); });
+            while (p.status().published < 2)
+                co_await yield();
+            work_for(30'000); // where this is the only worker nobody harvests the first one meanwhile
+            polls.cancel();
+            ends.cancel();
+        };
+        co_await with_group(calls);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F13_AnIdleWorkerThatIsStoppedKeepsNoCall) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const pid_t first = co_await p.call(fn<&who>);
+        ::kill(first, SIGSTOP);
+        const call_options soon{.timeout = 5ms, .grace = 0s};
+        EXPECT_NE(co_await p.call(soon, fn<&who>), first);
+    };
+    if (GetParam() == 1) run(body); // it takes a second
+}
+
+TEST_P(Faults, ACloseDoesNotWaitForTheGraceOfACall) {
+    std::optional<pool> p(std::in_place, rt(), pool_options{.workers = 1, .grace = 5ms});
+    const std::string file = testing::TempDir() + "tenure-grace-" + std::to_string(::getpid());
+    auto call = [&]() -> task<> {
+        const call_options patient{.grace = 1h};
+        co_await p->call(patient, fn<&notes_and_hangs>, file);
+    };
+    auto f = rt().submit(call);
+    while (pids_in(file).empty())
+        std::this_thread::yield();
+    f.cancel();
+    while (!f.cancel_requested())
+        std::this_thread::yield();
+    p->close();
+    (void)f.wait_for(long_enough);
+    EXPECT_EQ(f.status(), task_status::cancelled);
+    p.reset();
+    ::unlink(file.c_str());
+}
+
+TEST_P(Faults, F14_WhatAWorkerStartedEndsAlsoWhenTheSupervisorIsKilled) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const pid_t child = co_await p.call(fn<&leaves_a_child>);
+        while (p.status().workers.empty()) // the supervisor says so when it gets to it
+            co_await sleep_for(1ms);
+        const pid_t supervisor = p.status().supervisor;
+        EXPECT_NE(supervisor, 0);
+        const pid_t worker = p.status().workers.at(0);
+        if (supervisor != 0) ::kill(supervisor, SIGKILL);
+        co_await gone(worker);
+        // A pool hears of a death when a call waits, or it closes.
+        EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        co_await gone(child);
+    };
+    run(body);
+}
+
+TEST_P(Faults, F19_AForkedCopyOfThisProgramDoesNotHoldUpTheClose) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> { EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3); };
+    run(body);
+    const pid_t copy = ::fork();
+    if (copy == 0)
+        for (;;)
+            ::pause();
+    p.close();
+    ::kill(copy, SIGKILL);
+    ::waitpid(copy, nullptr, 0);
+}
+
 TEST_P(Faults, ACallFromATaskOfAnotherRuntimeIsRefused) {
     pool p(rt(), {.workers = 1});
     runtime other(on_epoll(1));

@@ -49,6 +49,10 @@ pool_options checked(pool_options o) {
             "process pool: more than 4096 workers: pool_options::workers is a number of processes");
     if (o.grace < base::duration::zero())
         throw base::usage_error("process pool: pool_options::grace is negative");
+    if (o.initializer.message().size() > o.max_message)
+        throw base::usage_error("process pool: the initializer's arguments have " +
+                                std::to_string(o.initializer.message().size()) +
+                                " bytes: raise pool_options::max_message");
     if (o.max_message < inline_bytes || o.max_message > std::uint64_t{1} << 40)
         throw base::usage_error("process pool: pool_options::max_message must be from 480 bytes to 1 TiB");
     return o;
@@ -66,9 +70,15 @@ private:
         base::ref<core::detail::context_node>::adopt(new core::detail::context_node);
 };
 
-void complete(const std::vector<core::detail::strand*>& woken) {
-    for (core::detail::strand* s : woken)
-        s->complete();
+std::exception_ptr too_late(base::duration timeout) noexcept {
+    try {
+        return std::make_exception_ptr(base::timeout_error(
+            "the call did not end in its time, " +
+            std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) +
+            " ms, in a worker process"));
+    } catch (...) {
+        return std::current_exception();
+    }
 }
 
 } // namespace
@@ -81,13 +91,13 @@ pool_state::pool_state(core::detail::scheduler& home, pool_options o)
       timer_(checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create")),
       epoll_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       events_(home.io(), checked(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0), "fcntl")) {
-    watch(event_.get(), watched_event, EPOLLIN);
+    watch(event_.get(), watched_event, EPOLLIN | EPOLLET); // and never read: a worker could make that block
     watch(timer_.get(), watched_timer, EPOLLIN);
     base::mutex_lock l(m_);
     start_supervisor();
     try {
         for (unsigned i = 0; i < options_.workers; ++i)
-            start_worker();
+            if (!start_worker()) break; // the others when calls come
     } catch (...) {
         end_supervisor();
         throw;
@@ -110,18 +120,22 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
                                 "pool was made for: make a "
                                 "pool for each runtime",
                                 s.label());
-    strands woken;
+    ended_calls woken;
     worker_ref alone_on; // a worker that has nothing else to do
     std::uint64_t number = 0;
     std::optional<adaptive_spin> spin;
     bool launch = false;
+    bool at_once = false;
     {
         base::mutex_lock l(m_);
         if (stage_ != stage::open)
             throw base::closed_error("the process pool is closed and takes no more calls");
         enqueue(r, false);
         give_out(woken);
-        if (r.at == call_record::place::published && r.by->outstanding == 1 && spin_.worth_trying()) {
+        if (pumping_) set_timer(next_time()); // for what was started just now
+        if (r.at == call_record::place::ended) {
+            at_once = true; // no worker can be started
+        } else if (r.at == call_record::place::published && r.by->outstanding == 1 && spin_.worth_trying()) {
             alone_on = worker_ref::share(r.by);
             number = r.number;
             spin = spin_;
@@ -142,9 +156,9 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
             alone_on = nullptr;
         }
     }
-    const bool ended = static_cast<bool>(alone_on); // otherwise r, and its task, may be gone
+    const bool ended = at_once || alone_on; // otherwise r, and its task, may be gone
     if (launch) launch_pump();
-    complete(woken);
+    woken.complete();
     return ended;
 }
 
@@ -158,7 +172,7 @@ bool pool_state::let_wait(call_record& r, core::detail::strand& s) noexcept {
 }
 
 bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
-    strands woken;
+    ended_calls woken;
     {
         base::mutex_lock l(m_);
         switch (r.at) {
@@ -168,8 +182,9 @@ bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
         case call_record::place::published: {
             pool_worker& w = *r.by;
             if (!w.ring.revoke(r.number)) {
-                const base::cause c = why ? *why : base::cause{base::reason::cancelled, "cancelled", {}};
-                ask_to_stop(w, r.number, r.grace.value_or(options_.grace), c);
+                if (w.ring.look(r.number) != task_state::taken) return false; // it has ended
+                static const base::cause unknown{base::reason::cancelled, "cancelled", {}};
+                ask_to_stop(w, r.number, r.grace.value_or(options_.grace), why ? *why : unknown);
                 set_timer(next_time());
                 return false;
             }
@@ -180,9 +195,9 @@ bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
         }
         }
         r.at = call_record::place::nowhere;
-        if (std::exchange(r.waiter, nullptr)) --waiting_;
+        if (std::exchange(r.waiter, nullptr) && --waiting_ == 0 && pumping_) wake_pump(); // to end
     }
-    complete(woken);
+    woken.complete();
     return true;
 }
 
@@ -196,11 +211,15 @@ void pool_state::forget(call_record& r) noexcept {
 // ---- the pump
 
 core::task<> pool_state::pump(base::ref<pool_state> self) {
-    strands woken;
+    ended_calls woken;
     for (;;) {
-        const next what = self->turn(woken);
-        complete(woken);
-        woken.clear();
+        next what = next::again;
+        try {
+            what = self->turn(woken);
+        } catch (const std::exception&) {
+            // There was no memory for a message. What has ended is woken all the same, and then it looks again.
+        }
+        woken.complete();
         if (what == next::over) co_return;
         if (what == next::again)
             co_await core::yield();
@@ -218,13 +237,19 @@ void pool_state::launch_pump() noexcept {
                          base::ref<pool_state>::adopt(this)); // of let_wait()
 }
 
-pool_state::next pool_state::turn(strands& woken) {
+void pool_state::wake_pump() noexcept {
+    look_around_ = true;
+    const std::uint64_t one = 1;
+    (void)!write(event_.get(), &one, sizeof one);
+}
+
+pool_state::next pool_state::turn(ended_calls& woken) {
     base::mutex_lock l(m_);
     work_once(woken);
     return decide();
 }
 
-void pool_state::work_once(strands& woken) {
+void pool_state::work_once(ended_calls& woken) {
     news_ = false;
     for (const worker_ref& w : workers_)
         news_ |= harvest(*w, woken);
@@ -281,7 +306,7 @@ pool_worker* pool_state::least_busy() noexcept {
     return best;
 }
 
-void pool_state::give_out(strands& woken) {
+void pool_state::give_out(ended_calls& woken) {
     if (first_ && workers_.size() < options_.workers)
         start_missing_workers(std::chrono::steady_clock::now(), woken);
     while (call_record* const r = first_) {
@@ -329,7 +354,7 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
 }
 
 // A worker that has nothing gets the younger half of what another has not begun.
-void pool_state::steal_for_idle(strands& woken) {
+void pool_state::steal_for_idle(ended_calls& woken) {
     if (first_ || workers_.size() < 2) return;
     pool_worker* busiest = nullptr;
     bool idle = false;
@@ -351,7 +376,7 @@ void pool_state::steal_for_idle(strands& woken) {
     give_out(woken);
 }
 
-bool pool_state::harvest(pool_worker& w, strands& woken) noexcept {
+bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
     bool any = false;
     for (; w.ring.oldest() != w.ring.next(); any = true) {
         const std::uint64_t number = w.ring.oldest();
@@ -378,7 +403,7 @@ bool pool_state::harvest(pool_worker& w, strands& woken) noexcept {
     if (w.memory->room_wanted.load(std::memory_order_seq_cst) != 0 &&
         w.memory->room_wanted.exchange(0, std::memory_order_seq_cst) != 0)
         wake_sleeper(w.memory->room_wanted);
-    w.oldest_since = base::never;
+    w.oldest_since = w.not_taken_since = base::never;
     if (w.outstanding == 0) {
         if (!w.accepts) retire_worker(w);
     } else if (const call_record* const r = w.task_at(w.ring.oldest()).call;
@@ -389,7 +414,7 @@ bool pool_state::harvest(pool_worker& w, strands& woken) noexcept {
     return true;
 }
 
-void pool_state::take_result(pool_worker& w, std::uint64_t number, strands& woken) noexcept {
+void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& woken) noexcept {
     const call_slot& slot = w.memory->slot_of(number);
     // Read once: a worker that means harm may still write.
     const auto size = std::atomic_ref(const_cast<std::uint64_t&>(slot.size)).load(std::memory_order_relaxed);
@@ -443,25 +468,20 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, strands& woke
     }
 }
 
-void pool_state::end(call_record& r, call_record::ending how, strands& woken) noexcept {
+void pool_state::end(call_record& r, call_record::ending how, ended_calls& woken) noexcept {
     r.at = call_record::place::ended;
     r.by = nullptr;
     r.how = how;
-    if (core::detail::strand* const s = std::exchange(r.waiter, nullptr)) {
-        --waiting_;
-        woken.push_back(s);
-    }
+    if (!r.waiter) return;
+    --waiting_;
+    woken.add(r);
 }
-void pool_state::fail(call_record& r, std::exception_ptr e, strands& woken) noexcept {
-    if (r.timed_out)
-        e = std::make_exception_ptr(base::timeout_error(
-            "the call did not end in its time, " +
-            std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(r.timeout).count()) +
-            " ms, in a worker process"));
+void pool_state::fail(call_record& r, std::exception_ptr e, ended_calls& woken) noexcept {
+    if (r.timed_out) e = too_late(r.timeout);
     r.error = std::move(e);
     end(r, call_record::ending::failure, woken);
 }
-void pool_state::fail_queued(const std::exception_ptr& e, strands& woken) noexcept {
+void pool_state::fail_queued(const std::exception_ptr& e, ended_calls& woken) noexcept {
     while (call_record* const r = first_) {
         unlist(*r);
         fail(*r, e, woken);
@@ -469,18 +489,27 @@ void pool_state::fail_queued(const std::exception_ptr& e, strands& woken) noexce
 }
 
 pool_status pool_state::status() {
-    strands woken;
-    pool_status s;
-    {
+    ended_calls woken;
+    const auto look = [&] {
         base::mutex_lock l(m_);
-        if (stage_ == stage::open) { // while no call waits nobody has looked
-            look_around_ = true;
+        if (stage_ != stage::open) return status_now();
+        look_around_ = true; // while no call waits nobody has looked
+        try {
             work_once(woken);
+        } catch (const std::exception&) {
+            // There was no memory for a message: the next look finds it.
         }
-        s = status_now();
+        if (pumping_) wake_pump(); // what it would have been woken by was taken here
+        return status_now();
+    };
+    try {
+        pool_status s = look();
+        woken.complete();
+        return s;
+    } catch (...) {
+        woken.complete();
+        throw;
     }
-    complete(woken);
-    return s;
 }
 pool_status pool_state::status_now() const {
     pool_status s;

@@ -66,6 +66,7 @@ struct pool_worker : base::ref_counted {
     bool initializing = false;
     bool broken = false; // what it wrote makes no sense
     std::exception_ptr initializer_error;
+    base::time_point not_taken_since = base::never; // the oldest call, whose time was over before it began
     base::time_point oldest_since =
         base::never; // when the oldest call became that; kept for calls with a timeout
 
@@ -78,6 +79,29 @@ struct pool_worker : base::ref_counted {
     base::time_point killed_at = base::never;
     /// When it was asked for, until it has started; when its pidfd said that it has ended. The supervisor owes us a word.
     base::time_point word_due = base::never;
+};
+
+/// Calls that have ended and whose tasks are to be woken, when no lock is held: in the order of their ends.
+class ended_calls {
+public:
+    void add(call_record& r) noexcept {
+        r.next = nullptr;
+        (last_ ? last_->next : first_) = &r;
+        last_ = &r;
+    }
+    /// Each record may be gone as soon as its task is woken.
+    void complete() noexcept {
+        for (call_record* r = std::exchange(first_, nullptr); r;) {
+            call_record* const following = r->next;
+            std::exchange(r->waiter, nullptr)->complete();
+            r = following;
+        }
+        last_ = nullptr;
+    }
+
+private:
+    call_record* first_ = nullptr;
+    call_record* last_ = nullptr;
 };
 
 class pool_state final : public call_taker {
@@ -96,47 +120,52 @@ public:
 
 private:
     enum class next : std::uint8_t { again, wait, over };
-    using strands = std::vector<core::detail::strand*>;
     using worker_ref = base::ref<pool_worker>;
 
     static core::task<> pump(base::ref<pool_state> self);
     /// True: launch_pump() is to be called, without the lock.
     bool let_wait(call_record& r, core::detail::strand& s) noexcept TENURE_REQUIRES(m_);
     void launch_pump() noexcept;
+    /// So that it looks at everything anew.
+    void wake_pump() noexcept TENURE_REQUIRES(m_);
     void turn_until_empty() noexcept;
     /// One round. What ended is added to `woken`.
-    next turn(strands& woken);
-    void work_once(strands& woken) TENURE_REQUIRES(m_);
+    next turn(ended_calls& woken);
+    void work_once(ended_calls& woken) TENURE_REQUIRES(m_);
     next decide() TENURE_REQUIRES(m_);
 
     void start_supervisor() TENURE_REQUIRES(m_);
-    void start_worker() TENURE_REQUIRES(m_);
-    void start_missing_workers(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
-    void read_descriptors(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
-    void read_messages(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    /// False, with errno: the supervisor was not told.
+    bool start_worker() TENURE_REQUIRES(m_);
+    void start_missing_workers(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
+    void read_descriptors(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
+    void read_messages(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void watch(int fd, std::uint64_t tag, std::uint32_t how) noexcept;
-    void supervisor_is_lost(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
-    void start_failed(base::time_point now, const std::string& why, bool for_good, strands& woken)
+    void supervisor_is_lost(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
+    void start_failed(base::time_point now, const std::string& why, bool for_good, ended_calls& woken)
         TENURE_REQUIRES(m_);
 
-    void give_out(strands& woken) TENURE_REQUIRES(m_);
+    void give_out(ended_calls& woken) TENURE_REQUIRES(m_);
     pool_worker* least_busy() noexcept TENURE_REQUIRES(m_);
     bool publish(pool_worker& w, std::span<const std::byte> message, call_record* r) TENURE_REQUIRES(m_);
-    void steal_for_idle(strands& woken) TENURE_REQUIRES(m_);
+    void steal_for_idle(ended_calls& woken) TENURE_REQUIRES(m_);
     /// Takes what has ended. True: something had.
-    bool harvest(pool_worker& w, strands& woken) noexcept TENURE_REQUIRES(m_);
-    void take_result(pool_worker& w, std::uint64_t number, strands& woken) noexcept TENURE_REQUIRES(m_);
-    void ended(pool_worker& gone, int code, int status, base::time_point now, strands& woken)
+    bool harvest(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    void take_result(pool_worker& w, std::uint64_t number, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    void ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken)
         TENURE_REQUIRES(m_);
     void retire_worker(pool_worker& w) noexcept TENURE_REQUIRES(m_);
-    void end(call_record& r, call_record::ending how, strands& woken) noexcept TENURE_REQUIRES(m_);
-    void fail(call_record& r, std::exception_ptr e, strands& woken) noexcept TENURE_REQUIRES(m_);
-    void fail_queued(const std::exception_ptr& e, strands& woken) noexcept TENURE_REQUIRES(m_);
+    void end(call_record& r, call_record::ending how, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    void fail(call_record& r, std::exception_ptr e, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    void fail_queued(const std::exception_ptr& e, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
 
-    void look_at_the_clock(base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void look_at_the_clock(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void ask_to_stop(pool_worker& w, std::uint64_t task, base::duration grace,
                      const base::cause& why) noexcept TENURE_REQUIRES(m_);
-    void press_on(pool_worker& w, base::time_point now, strands& woken) TENURE_REQUIRES(m_);
+    void take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    void look_whether_late(pool_worker& w, base::time_point now, ended_calls& woken) noexcept
+        TENURE_REQUIRES(m_);
+    void press_on(pool_worker& w, base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     base::time_point next_time() const noexcept TENURE_REQUIRES(m_);
     void set_timer(base::time_point at) noexcept TENURE_REQUIRES(m_);
 

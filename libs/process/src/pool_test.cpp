@@ -168,6 +168,10 @@ TEST_P(Pools, AnInitializerRunsFirstInEachWorker) {
     };
     run(body);
 }
+TEST_P(Pools, AnInitializerThatIsTooLongIsRefused) {
+    const process::initializer much([](const std::string&) {}, std::string(2000, 'x'));
+    EXPECT_THROW(pool(rt(), {.workers = 1, .initializer = much, .max_message = 1000}), usage_error);
+}
 TEST_P(Pools, WhenTheInitializerFailsTheCallsSayWhy) {
     pool p(rt(), {.workers = 2, .initializer = process::initializer(fn<&cannot_load>)});
     auto body = [&]() -> task<> {

@@ -24,6 +24,7 @@ using std::chrono::steady_clock;
 constexpr base::duration between_starts = std::chrono::milliseconds(20); // that fail
 constexpr base::duration between_kills = std::chrono::seconds(1);
 constexpr base::duration patience_with_kills = std::chrono::seconds(5); // of one that SIGKILL does not end
+constexpr base::duration patience_with_idle = std::chrono::seconds(1);  // that takes no call
 constexpr base::duration supervisor_patience = std::chrono::seconds(3);
 constexpr unsigned failed_starts_that_tell = 3;
 
@@ -54,6 +55,25 @@ std::string how_it_ended(pid_t pid, int code, int status) {
     if (code == CLD_EXITED) return who + " exited with status " + std::to_string(status);
     if (code == CLD_KILLED || code == CLD_DUMPED) return who + " was ended by " + name_of_signal(status);
     return who + " is lost: its supervisor has ended";
+}
+
+std::exception_ptr death(const pool_worker& w, int code, int status) noexcept {
+    try {
+        return std::make_exception_ptr(
+            worker_died(how_it_ended(w.pid, code, status) + (w.broken ? " after it broke the protocol" : "") +
+                            " while it ran the call",
+                        w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0));
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+std::exception_ptr was_closed(const char* when) noexcept {
+    try {
+        return std::make_exception_ptr(
+            base::closed_error(std::string("the process pool was closed ") + when));
+    } catch (...) {
+        return std::current_exception();
+    }
 }
 
 /// Our environment with the changes; the strings and the array of pointers to them.
@@ -122,10 +142,11 @@ void pool_state::start_supervisor() {
     watch(supervisor_pidfd_.get(), watched_supervisor, EPOLLIN | EPOLLONESHOT);
 }
 
-void pool_state::start_worker() {
+bool pool_state::start_worker() {
     auto w = worker_ref::adopt(new pool_worker(next_id_++, options_.max_message));
     const std::array<int, 2> fds{w->memory.fd(), event_.get()};
-    if (!supervisor_.send({control::start, 0, w->id}, fds)) return; // it is gone: heard of by its pidfd
+    workers_.reserve(workers_.size() + 1); // nothing may fail once it was told
+    if (!supervisor_.try_send({control::start, 0, w->id}, fds)) return false;
     w->memory.close_fd();
     w->word_due =
         base::saturating_add(steady_clock::now(), std::max(options_.start_patience, supervisor_patience));
@@ -134,17 +155,24 @@ void pool_state::start_worker() {
         publish(*w, first, nullptr);
     }
     workers_.push_back(std::move(w));
+    return true;
 }
 
-void pool_state::start_missing_workers(base::time_point now, strands& woken) {
+void pool_state::start_missing_workers(base::time_point now, ended_calls& woken) {
     if (stage_ != stage::open || (start_again_at_ != base::never && now < start_again_at_)) return;
     start_again_at_ = base::never;
     try {
         if (!supervisor_) start_supervisor();
         while (workers_.size() < options_.workers) {
-            const std::size_t before = workers_.size();
-            start_worker();
-            if (workers_.size() == before) return;
+            if (!start_worker()) {
+                if (errno == EAGAIN || errno == EPIPE || errno == ECONNRESET)
+                    start_again_at_ =
+                        now + between_starts; // it has not read the last ones, or is gone: heard of soon
+                else
+                    start_failed(now, std::string("its supervisor cannot be told: ") + std::strerror(errno),
+                                 false, woken);
+                return;
+            }
             if (next_id_ > first_worker_id + options_.workers) ++replaced_;
         }
     } catch (const std::exception& e) {
@@ -153,7 +181,8 @@ void pool_state::start_missing_workers(base::time_point now, strands& woken) {
 }
 
 // Tries again a little later, unless that has been going on for too long: then the calls that wait for a worker hear why.
-void pool_state::start_failed(base::time_point now, const std::string& why, bool for_good, strands& woken) {
+void pool_state::start_failed(base::time_point now, const std::string& why, bool for_good,
+                              ended_calls& woken) {
     ++failed_starts_;
     if (failing_since_ == base::never) failing_since_ = now;
     start_again_at_ = now + between_starts;
@@ -175,16 +204,14 @@ void pool_state::watch(int fd, std::uint64_t tag, std::uint32_t how) noexcept {
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e);
 }
 
-void pool_state::read_descriptors(base::time_point now, strands& woken) {
+void pool_state::read_descriptors(base::time_point now, ended_calls& woken) {
     std::array<epoll_event, 16> came;
     const int n = epoll_wait(epoll_.get(), came.data(), static_cast<int>(came.size()), 0);
     std::uint64_t count = 0;
     for (int i = 0; i < n; ++i) {
         const std::uint64_t tag = came[static_cast<std::size_t>(i)].data.u64;
         switch (tag) {
-        case watched_event:
-            while (read(event_.get(), &count, sizeof count) > 0) {}
-            break;
+        case watched_event: break; // a ring has news, or somebody wants this look
         case watched_timer:
             while (read(timer_.get(), &count, sizeof count) > 0)
                 timer_at_ = base::never;
@@ -203,7 +230,7 @@ void pool_state::read_descriptors(base::time_point now, strands& woken) {
     }
 }
 
-void pool_state::read_messages(base::time_point now, strands& woken) {
+void pool_state::read_messages(base::time_point now, ended_calls& woken) {
     if (!supervisor_) return;
     control_socket::received r;
     for (;;) {
@@ -222,6 +249,10 @@ void pool_state::read_messages(base::time_point now, strands& woken) {
             w->pid = r.message.pid;
             w->pidfd = std::move(r.fds[0]);
             w->word_due = base::never;
+            if (!w->pidfd) { // no descriptor was left for it: nothing could end this worker
+                send_signal(supervisor_pidfd_, SIGKILL);
+                break;
+            }
             watch(w->pidfd.get(), w->id, EPOLLIN | EPOLLONESHOT);
             break;
         case control::failed: {
@@ -239,43 +270,44 @@ void pool_state::read_messages(base::time_point now, strands& woken) {
     }
 }
 
-void pool_state::supervisor_is_lost(base::time_point now, strands& woken) {
+void pool_state::supervisor_is_lost(base::time_point now, ended_calls& woken) {
     // Its workers end with it; whatever they have not taken runs elsewhere.
-    const std::vector<worker_ref> lost = workers_;
+    const bool any = !workers_.empty();
     bool one_had_started = false;
-    for (const worker_ref& w : lost) {
+    while (!workers_.empty()) {
+        const worker_ref w = workers_.back();
         one_had_started |= w->pid != 0;
         send_signal(w->pidfd, SIGKILL);
+        if (w->pid != 0) kill(-w->pid, SIGKILL); // a group that has members keeps its number
         ended(*w, 0, 0, now, woken);
     }
     const bool left_by_itself = end_supervisor();
-    if (!lost.empty() && !one_had_started)
+    if (any && !one_had_started)
         start_failed(now, "the supervisor ended before it had started one", left_by_itself, woken);
 }
 
 /// The worker has ended, or is given up: its tasks are settled, and it leaves the table.
-void pool_state::ended(pool_worker& gone, int code, int status, base::time_point now, strands& woken) {
+void pool_state::ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken) {
     const worker_ref w = worker_ref::share(&gone);
     std::erase_if(workers_, [&](const worker_ref& o) { return o.get() == &gone; });
     // Before it is closed: a process that was just started may hold a copy for a moment.
     if (w->pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, w->pidfd.get(), nullptr);
     harvest(*w, woken);
-    const std::string how = how_it_ended(w->pid, code, status);
     const bool by_signal = code == CLD_KILLED || code == CLD_DUMPED;
     bool had_begun = w->ended_calls > (options_.initializer.message().empty() ? 0u : 1u);
     for (std::uint64_t number = w->ring.next(); number-- > w->ring.oldest();) {
         call_record* const r = w->task_at(number).call;
+        if (!r) continue;
+        w->task_at(number).call = nullptr;
         if (w->ring.revoke(number)) {
-            if (r) enqueue(*r, true);
+            if (stage_ == stage::open)
+                enqueue(*r, true);
+            else
+                fail(*r, was_closed("before the call began"), woken);
             continue;
         }
-        if (!r) continue;
         had_begun = true;
-        fail(*r,
-             std::make_exception_ptr(worker_died(
-                 how + (w->broken ? " after it broke the protocol" : "") + " while it ran the call", w->pid,
-                 by_signal ? status : 0, code == CLD_EXITED ? status : 0)),
-             woken);
+        fail(*r, death(*w, code, status), woken);
     }
     w->outstanding = 0;
     if (stage_ != stage::open) return;
@@ -287,7 +319,7 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         failed_starts_ = 0;
         failing_since_ = base::never;
     } else if (code != 0) {
-        start_failed(now, how + " before its first call", !by_signal, woken);
+        start_failed(now, how_it_ended(w->pid, code, status) + " before its first call", !by_signal, woken);
     }
 }
 
@@ -300,7 +332,7 @@ void pool_state::retire_worker(pool_worker& w) noexcept {
     w.pressed = pool_worker::pressure::asked;
     w.pressed_for = 0;
     w.grace = options_.grace;
-    w.press_at = steady_clock::now() + options_.grace;
+    w.press_at = base::saturating_add(steady_clock::now(), options_.grace);
 }
 
 void pool_state::ask_to_stop(pool_worker& w, std::uint64_t task, base::duration grace,
@@ -321,11 +353,17 @@ void pool_state::ask_to_stop(pool_worker& w, std::uint64_t task, base::duration 
     w.press_at = base::saturating_add(steady_clock::now(), grace);
 }
 
-void pool_state::press_on(pool_worker& w, base::time_point now, strands& woken) {
+void pool_state::press_on(pool_worker& w, base::time_point now, ended_calls& woken) {
     if (w.pressed == pool_worker::pressure::none || now < w.press_at) return;
     if (!w.pidfd) { // it has not started; look again soon
         w.press_at = now + between_starts;
         return;
+    }
+    if (w.pressed_for != 0) {
+        // The signal must not hit the call after it: the worker gets no other one, and is replaced.
+        w.accepts = false;
+        take_back_unbegun(w, woken);
+        if (w.ring.look(w.pressed_for) != task_state::taken) return; // it has ended: harvested soon
     }
     if (w.pressed == pool_worker::pressure::asked && w.grace > base::duration::zero()) {
         send_signal(w.pidfd, SIGTERM);
@@ -341,9 +379,22 @@ void pool_state::press_on(pool_worker& w, base::time_point now, strands& woken) 
         ended(w, 0, 0, now, woken); // the supervisor goes on waiting for it
 }
 
-void pool_state::look_at_the_clock(base::time_point now, strands& woken) {
-    const std::vector<worker_ref> all = workers_; // one that ends leaves the table
-    for (const worker_ref& w : all) {
+void pool_state::take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept {
+    for (std::uint64_t number = w.ring.next(); number-- > w.ring.oldest();) {
+        call_record* const r = w.task_at(number).call;
+        if (!r || !w.ring.revoke(number)) continue;
+        w.task_at(number).call = nullptr;
+        --w.outstanding;
+        if (stage_ == stage::open)
+            enqueue(*r, true);
+        else
+            fail(*r, was_closed("before the call began"), woken);
+    }
+}
+
+void pool_state::look_at_the_clock(base::time_point now, ended_calls& woken) {
+    for (std::size_t i = 0; i < workers_.size();) {
+        const worker_ref w = workers_[i];
         if (now >= w->word_due) { // a supervisor that is stopped or stuck is as good as dead
             send_signal(supervisor_pidfd_, SIGKILL);
             w->word_due = base::never;
@@ -351,20 +402,30 @@ void pool_state::look_at_the_clock(base::time_point now, strands& woken) {
         if ((w->initializer_error || w->broken) && w->pressed_for == 0 &&
             w->pressed == pool_worker::pressure::none)
             ask_to_stop(*w, 0, base::duration::zero(), {base::reason::failure, "it is of no use", {}});
-        if (w->oldest_since != base::never && w->ring.oldest() != w->ring.next()) {
-            const std::uint64_t number = w->ring.oldest();
-            call_record* const r = w->task_at(number).call;
-            if (r && !r->timed_out && now >= base::saturating_add(w->oldest_since, r->timeout)) {
-                if (w->ring.look(number) == task_state::ready) {
-                    w->oldest_since = now; // the worker is not up yet: it has not begun
-                } else {
-                    r->timed_out = true;
-                    ask_to_stop(*w, number, r->grace.value_or(options_.grace),
-                                {base::reason::deadline, "the call's time is over", {}});
-                }
-            }
-        }
+        look_whether_late(*w, now, woken);
         press_on(*w, now, woken);
+        if (i < workers_.size() && workers_[i].get() == w.get())
+            ++i; // one that was given up has left the table
+    }
+}
+
+void pool_state::look_whether_late(pool_worker& w, base::time_point now, ended_calls& woken) noexcept {
+    if (w.oldest_since == base::never || w.ring.oldest() == w.ring.next()) return;
+    const std::uint64_t number = w.ring.oldest();
+    call_record* const r = w.task_at(number).call;
+    if (!r || r->timed_out || now < base::saturating_add(w.oldest_since, r->timeout)) return;
+    const task_state state = w.ring.look(number);
+    if (state == task_state::taken) {
+        r->timed_out = true;
+        ask_to_stop(w, number, r->grace.value_or(options_.grace),
+                    {base::reason::deadline, "the call's time is over", {}});
+    } else if (state == task_state::ready) { // it has not begun: neither has its time
+        if (w.not_taken_since == base::never) w.not_taken_since = w.oldest_since;
+        w.oldest_since = now;
+        if (w.pid == 0 || now - w.not_taken_since < patience_with_idle) return;
+        take_back_unbegun(w, woken); // it is stopped, or stuck before its loop
+        w.accepts = false;
+        ask_to_stop(w, 0, base::duration::zero(), {base::reason::failure, "it takes no calls", {}});
     }
 }
 
@@ -394,17 +455,13 @@ void pool_state::set_timer(base::time_point at) noexcept {
 // ---- the close
 
 void pool_state::close() noexcept {
-    strands woken;
+    ended_calls woken;
     {
         base::mutex_lock l(m_);
         while (stage_ == stage::closing)
             closed_.wait(m_);
         if (stage_ == stage::closed) return;
         stage_ = stage::closing;
-        const auto error = [](const char* when) {
-            return std::make_exception_ptr(
-                base::closed_error(std::string("the process pool was closed ") + when));
-        };
         for (const worker_ref& w : workers_) {
             harvest(*w, woken);
             for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number) {
@@ -412,47 +469,52 @@ void pool_state::close() noexcept {
                 if (w->ring.revoke(number)) {
                     --w->outstanding;
                     w->task_at(number).call = nullptr;
-                    if (r) fail(*r, error("before the call began"), woken);
+                    if (r) fail(*r, was_closed("before the call began"), woken);
                 } else if (r) {
                     ask_to_stop(*w, number, options_.grace,
                                 {base::reason::shutdown, "the process pool closes", {}});
                 }
             }
             retire_worker(*w);
+            const auto now = steady_clock::now();
+            w->grace = std::min(w->grace, options_.grace);
+            w->press_at = std::min(w->press_at, base::saturating_add(now, options_.grace));
+            if (w->word_due != base::never) w->word_due = std::min(w->word_due, now + supervisor_patience);
         }
-        fail_queued(error("before the call began"), woken);
+        fail_queued(was_closed("before the call began"), woken);
     }
-    for (core::detail::strand* s : woken)
-        s->complete();
+    woken.complete();
     turn_until_empty();
     {
         base::mutex_lock l(m_);
         end_supervisor();
         stage_ = stage::closed;
         closed_.notify_all();
+        wake_pump(); // it may wait, and has nothing to do any more
     }
-    const std::uint64_t one = 1;
-    (void)!write(event_.get(), &one, sizeof one); // the pump may wait, and has nothing to do any more
 }
 
 // Every step has its time: pressing ends a worker, or gives it up.
 void pool_state::turn_until_empty() noexcept {
     for (;;) {
-        strands woken;
+        ended_calls woken;
         bool empty = false;
         base::time_point wake_at = base::never;
         {
             base::mutex_lock l(m_);
             look_around_ = true;
-            work_once(woken);
+            try {
+                work_once(woken);
+            } catch (const std::exception&) {
+                // There was no memory for a message: it looks again.
+            }
             // One that ended its call goes by itself now, and is pressed to.
             for (const worker_ref& w : workers_)
                 if (w->pressed == pool_worker::pressure::none) retire_worker(*w);
             empty = workers_.empty();
             wake_at = next_time();
         }
-        for (core::detail::strand* s : woken)
-            s->complete();
+        woken.complete();
         if (empty) return;
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(wake_at - steady_clock::now());
         pollfd p{epoll_.get(), POLLIN, 0};
@@ -465,7 +527,7 @@ bool pool_state::end_supervisor() noexcept {
     if (!supervisor_) return false;
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, supervisor_.fd(), nullptr);
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, supervisor_pidfd_.get(), nullptr);
-    supervisor_.close();
+    supervisor_.end();
     if (!ends_within(supervisor_pidfd_, supervisor_patience)) {
         send_signal(supervisor_pidfd_, SIGKILL);
         (void)ends_within(supervisor_pidfd_, between_kills);

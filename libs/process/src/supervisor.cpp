@@ -241,7 +241,10 @@ void supervisor::kill_orphans() const noexcept {
         const auto number = std::from_chars(at, end, pid);
         if (number.ec != std::errc()) return;
         at = number.ptr + 1;
-        if (std::none_of(workers_.begin(), workers_.end(), [&](const auto& w) { return w.pid == pid; }))
+        // Those in the group of a worker that lives are what it keeps in the background.
+        const pid_t group = ending_ ? 0 : getpgid(pid);
+        if (std::none_of(workers_.begin(), workers_.end(),
+                         [&](const auto& w) { return w.pid == pid || w.pid == group; }))
             kill(pid, SIGKILL);
     }
 }

@@ -32,10 +32,10 @@ struct call_record : core::detail::pooled {
     place at = place::nowhere;
     ending how = ending::value;
     bool timed_out = false;
-    core::detail::strand* waiter = nullptr; // to be completed when it has ended
-    pool_worker* by = nullptr;              // while published
-    std::uint64_t number = 0;               // of its task there
-    call_record *next = nullptr, *prev = nullptr;
+    core::detail::strand* waiter = nullptr;       // to be completed when it has ended
+    pool_worker* by = nullptr;                    // while published
+    std::uint64_t number = 0;                     // of its task there
+    call_record *next = nullptr, *prev = nullptr; // in the queue; next, too, among those that have ended
     std::exception_ptr error;
 };
 
