@@ -542,9 +542,7 @@ void call_base::start(core::detail::strand& s, core::detail::frame&) {
     record_->deadline = s.context->deadline();
     in_flight_ = true;
     s.wait(this, this);
-    if (!pool_->submit(*record_, s)) return; // this, too, may be gone
-    in_flight_ = false;
-    s.next = core::detail::step::resume;
+    if (pool_->submit(*record_, s)) woken(s); // otherwise this, too, may be gone
 }
 bool call_base::try_cancel() noexcept {
     if (!pool_->cancel(*record_, core::detail::current_strand()->context->why())) return false;
@@ -555,7 +553,8 @@ void call_base::woken(core::detail::strand& s) noexcept {
     in_flight_ = false;
     const bool stopped = record_->how == call_record::ending::cancelled ||
                          (record_->how == call_record::ending::failure && !record_->timed_out);
-    s.next = stopped && s.cancelled() ? core::detail::step::unwind : core::detail::step::resume;
+    // The worker may have seen the deadline earlier than this side, whose clock is the same: so it looks, too.
+    s.next = stopped && s.asked_to_stop() ? core::detail::step::unwind : core::detail::step::resume;
 }
 std::span<const std::byte> call_base::reply() {
     if (record_->how == call_record::ending::cancelled)
