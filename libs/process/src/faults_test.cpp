@@ -570,10 +570,10 @@ TEST_P(Faults, F13_AnIdleWorkerThatIsStoppedKeepsNoCall) {
     auto body = [&]() -> task<> {
         const pid_t first = co_await p.call(fn<&who>);
         ::kill(first, SIGSTOP);
-        const call_options soon{.timeout = 5ms, .grace = 0s};
+        const call_options soon{.timeout = 800ms, .grace = 0s};
         EXPECT_NE(co_await p.call(soon, fn<&who>), first);
     };
-    if (GetParam() == 1) run(body); // it takes a second
+    if (GetParam() == 1) run(body); // it takes two seconds
 }
 
 TEST_P(Faults, ACloseDoesNotWaitForTheGraceOfACall) {
