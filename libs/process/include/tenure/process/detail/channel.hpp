@@ -125,8 +125,7 @@ public:
     std::uint64_t capacity() const noexcept { return arena_.size(); }
 
 private:
-    static constexpr std::uint64_t kept = std::uint64_t{64}
-                                          << 20; // bytes that an empty arena goes on holding
+    static constexpr std::uint64_t kept = 256u << 20; // bytes that an empty arena goes on holding
     std::span<std::byte> arena_;
     // Positions that only grow; the place is the position modulo the size. begin_ <= end_ <= begin_ + size.
     std::uint64_t begin_ = 0;
