@@ -17,7 +17,6 @@
 #include "control.hpp"
 
 #include <tenure/base/mutex.hpp>
-#include <tenure/core/event.hpp>
 #include <tenure/io/descriptor.hpp>
 #include <tenure/process/detail/adaptive_spin.hpp>
 #include <tenure/process/detail/channel.hpp>
@@ -162,6 +161,7 @@ private:
     void look_at_the_clock(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void ask_to_stop(pool_worker& w, std::uint64_t task, base::duration grace,
                      const base::cause& why) noexcept TENURE_REQUIRES(m_);
+    /// Revokes what the worker has not begun: it runs elsewhere, or fails if the pool closes.
     void take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
     void look_whether_late(pool_worker& w, base::time_point now, ended_calls& woken) noexcept
         TENURE_REQUIRES(m_);

@@ -295,17 +295,10 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
     harvest(*w, woken);
     const bool by_signal = code == CLD_KILLED || code == CLD_DUMPED;
     bool had_begun = w->ended_calls > (options_.initializer.message().empty() ? 0u : 1u);
-    for (std::uint64_t number = w->ring.next(); number-- > w->ring.oldest();) {
-        call_record* const r = w->task_at(number).call;
+    take_back_unbegun(*w, woken);
+    for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number) {
+        call_record* const r = std::exchange(w->task_at(number).call, nullptr);
         if (!r) continue;
-        w->task_at(number).call = nullptr;
-        if (w->ring.revoke(number)) {
-            if (stage_ == stage::open)
-                enqueue(*r, true);
-            else
-                fail(*r, was_closed("before the call began"), woken);
-            continue;
-        }
         had_begun = true;
         fail(*r, death(*w, code, status), woken);
     }
@@ -382,10 +375,13 @@ void pool_state::press_on(pool_worker& w, base::time_point now, ended_calls& wok
 void pool_state::take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept {
     for (std::uint64_t number = w.ring.next(); number-- > w.ring.oldest();) {
         call_record* const r = w.task_at(number).call;
-        if (!r || !w.ring.revoke(number)) continue;
+        if (!r && !w.initializing) continue; // it was taken back before, whatever its word says now
+        if (!w.ring.revoke(number)) continue;
         w.task_at(number).call = nullptr;
         --w.outstanding;
-        if (stage_ == stage::open)
+        if (!r)
+            w.initializing = false;
+        else if (stage_ == stage::open)
             enqueue(*r, true);
         else
             fail(*r, was_closed("before the call began"), woken);
@@ -464,17 +460,11 @@ void pool_state::close() noexcept {
         stage_ = stage::closing;
         for (const worker_ref& w : workers_) {
             harvest(*w, woken);
-            for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number) {
-                call_record* const r = w->task_at(number).call;
-                if (w->ring.revoke(number)) {
-                    --w->outstanding;
-                    w->task_at(number).call = nullptr;
-                    if (r) fail(*r, was_closed("before the call began"), woken);
-                } else if (r) {
+            take_back_unbegun(*w, woken);
+            for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number)
+                if (w->task_at(number).call)
                     ask_to_stop(*w, number, options_.grace,
                                 {base::reason::shutdown, "the process pool closes", {}});
-                }
-            }
             retire_worker(*w);
             const auto now = steady_clock::now();
             w->grace = std::min(w->grace, options_.grace);
