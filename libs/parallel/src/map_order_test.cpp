@@ -1,22 +1,12 @@
 // Random maps against a sequential oracle, each in an order that its seed draws.
-#include <tenure/core/sleep.hpp>
-#include <tenure/core/testing.hpp>
-#include <tenure/parallel/map.hpp>
-
-#include <gtest/gtest.h>
+#include "map_test.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <random>
-#include <string>
 
 namespace tenure::inline v0::parallel {
 namespace {
-
-using namespace std::chrono_literals;
-using core::runtime;
-using core::task;
-using core::testing::require;
 
 enum class fate : std::uint8_t { value, failure, hang };
 struct bad_item : std::runtime_error {

@@ -1,23 +1,12 @@
-#include <tenure/core/sleep.hpp>
-#include <tenure/core/testing.hpp>
-#include <tenure/parallel/map.hpp>
-
-#include <gtest/gtest.h>
+#include "map_test.hpp"
 
 #include <condition_variable>
-#include <memory>
 #include <mutex>
 #include <numeric>
-#include <ranges>
 #include <set>
 
 namespace tenure::inline v0::parallel {
 namespace {
-
-using namespace std::chrono_literals;
-using core::runtime;
-using core::sleep_for;
-using core::task;
 
 std::vector<int> first(int n) {
     std::vector<int> v(static_cast<std::size_t>(n));

@@ -1,23 +1,10 @@
-#include <tenure/core/sleep.hpp>
-#include <tenure/core/testing.hpp>
-#include <tenure/parallel/map.hpp>
-
-#include <gtest/gtest.h>
+#include "map_test.hpp"
 
 #include <array>
 #include <atomic>
-#include <memory>
-#include <ranges>
-#include <vector>
 
 namespace tenure::inline v0::parallel {
 namespace {
-
-using namespace std::chrono_literals;
-using core::runtime;
-using core::sleep_for;
-using core::task;
-using core::testing::require;
 
 auto numbers(int n) { return std::views::iota(0, n); }
 

@@ -1,27 +1,13 @@
-#include <tenure/core/sleep.hpp>
-#include <tenure/core/testing.hpp>
-#include <tenure/parallel/map.hpp>
-
-#include <gtest/gtest.h>
+#include "map_test.hpp"
 
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <limits>
-#include <memory>
 #include <mutex>
-#include <ranges>
-#include <string>
-#include <vector>
 
 namespace tenure::inline v0::parallel {
 namespace {
-
-using namespace std::chrono_literals;
-using core::runtime;
-using core::sleep_for;
-using core::task;
-using core::testing::require;
 
 /// Its what() is the number of the attempt.
 struct attempt_failed : std::runtime_error {
