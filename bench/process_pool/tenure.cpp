@@ -1,9 +1,10 @@
 // Worker processes: the time of a call, alone and with others behind it; of what travels; of a start and of a death.
+#include "latencies.hpp"
+
 #include <tenure/tenure.hpp>
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <unistd.h>
@@ -30,16 +31,12 @@ void round_trip(benchmark::State& state) {
     tenure::processes p(rt, {.workers = 1});
     auto body = [&]() -> task<> {
         (void)co_await p.call(fn<&add>, 1, 2);
-        std::vector<double> took;
+        bench::latencies took(state);
         for (auto _ : state) {
             const auto begin = clock_type::now();
             benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
-            took.push_back(seconds_since(begin));
-            state.SetIterationTime(took.back());
+            took.add(seconds_since(begin));
         }
-        std::sort(took.begin(), took.end());
-        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
-        state.counters["p99_ns"] = took[took.size() * 99 / 100] * 1e9;
     };
     rt.block_on(body);
 }
@@ -51,16 +48,13 @@ void round_trip_parked(benchmark::State& state) {
     tenure::processes p(rt, {.workers = 1});
     auto body = [&]() -> task<> {
         (void)co_await p.call(fn<&add>, 1, 2);
-        std::vector<double> took;
+        bench::latencies took(state);
         for (auto _ : state) {
             co_await tenure::sleep_for(1ms);
             const auto begin = clock_type::now();
             benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
-            took.push_back(seconds_since(begin));
-            state.SetIterationTime(took.back());
+            took.add(seconds_since(begin));
         }
-        std::sort(took.begin(), took.end());
-        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
     };
     rt.block_on(body);
 }
@@ -102,6 +96,7 @@ void payload(benchmark::State& state) {
             benchmark::DoNotOptimize(co_await p.call(fn<&first_of>, data));
     };
     rt.block_on(body);
+    state.SetItemsProcessed(state.iterations());
     state.SetBytesProcessed(state.iterations() * state.range(0) << 20);
 }
 BENCHMARK(payload)->Arg(1)->Arg(100)->UseRealTime();
@@ -112,11 +107,12 @@ void start(benchmark::State& state) {
     std::vector<char> heap(static_cast<std::size_t>(state.range(0)) << 20, 'x');
     benchmark::DoNotOptimize(heap.data());
     auto body = [&]() -> task<> {
+        bench::latencies took(state);
         for (auto _ : state) {
             const auto begin = clock_type::now();
             tenure::processes p({.workers = 1});
             benchmark::DoNotOptimize(co_await p.call(fn<&add>, 1, 2));
-            state.SetIterationTime(seconds_since(begin));
+            took.add(seconds_since(begin));
         }
     };
     rt.block_on(body);
@@ -128,19 +124,16 @@ void death(benchmark::State& state) {
     tenure::runtime rt({.threads = 0});
     tenure::processes p(rt, {.workers = 1});
     auto body = [&]() -> task<> {
-        std::vector<double> took;
+        bench::latencies took(state);
         for (auto _ : state) {
             (void)co_await p.call(fn<&add>, 1, 2);
             const auto begin = clock_type::now();
             try {
                 (void)co_await p.call(fn<&dies>);
             } catch (const tenure::worker_died&) {
-                took.push_back(seconds_since(begin));
-                state.SetIterationTime(took.back());
+                took.add(seconds_since(begin));
             }
         }
-        std::sort(took.begin(), took.end());
-        state.counters["p50_ns"] = took[took.size() / 2] * 1e9;
     };
     rt.block_on(body);
 }
