@@ -376,6 +376,18 @@ TEST_P(Faults, F22_WithoutDescriptorsAPoolIsNotMadeAndNothingIsLeft) {
     EXPECT_GT(refused, 0);
 }
 
+TEST_P(Faults, MoreWorkersThanTheSupervisorIsToldOfAtOnceAllStartAndReplaceNobody) {
+    if (GetParam() != 1) return; // 400 processes once are enough
+    pool p(rt(), {.workers = 400, .max_message = 480});
+    auto body = [&]() -> task<> {
+        do // the supervisor's socket was full: the others start when calls come
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        while (p.status().workers.size() < 400);
+        EXPECT_EQ(p.status().replaced, 0u);
+    };
+    run(body);
+}
+
 /// Overwrites what the worker shares with its parent, but for where it is going to run.
 int scribbles(int seed) {
     std::ifstream maps("/proc/self/maps");

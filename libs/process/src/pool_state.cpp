@@ -83,6 +83,37 @@ std::exception_ptr too_late(base::duration timeout) noexcept {
 
 } // namespace
 
+/// A pump that has all the memory that its beginning needs.
+class pool_state::new_pump {
+public:
+    explicit new_pump(pool_state& pool) {
+        auto begin = [body = pump(&pool)]() mutable { return std::move(body); };
+        auto extras = std::make_unique<core::detail::task_extras>();
+        auto context = base::ref<kept_context>::adopt(new kept_context);
+        under_ = &context->node();
+        extras->observer = std::move(context);
+        task_ = new core::detail::spawned<decltype(begin)>(
+            pool.home_, nullptr, core::spawn_options{.name = "process pool"}, std::move(begin));
+        task_->add_extras(std::move(extras));
+        task_->values = nullptr; // of the call in which it is made
+    }
+    new_pump(const new_pump&) = delete;
+    new_pump& operator=(const new_pump&) = delete;
+    ~new_pump() {
+        if (task_) task_->release(3); // of a task that nobody has seen
+    }
+    /// The caller has counted it.
+    void launch() noexcept {
+        core::detail::task_object* const t = std::exchange(task_, nullptr);
+        t->launch(*under_);
+        t->release();
+    }
+
+private:
+    core::detail::task_object* task_;
+    core::detail::context_node* under_;
+};
+
 pool_state::pool_state(core::detail::scheduler& home, pool_options o)
     : home_(home),
       options_(checked(std::move(o))),
@@ -124,12 +155,15 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
     worker_ref alone_on; // a worker that has nothing else to do
     std::uint64_t number = 0;
     std::optional<adaptive_spin> spin;
+    std::unique_ptr<new_pump> pump;
     bool launch = false;
     bool at_once = false;
     {
         base::mutex_lock l(m_);
         if (stage_ != stage::open)
             throw base::closed_error("the process pool is closed and takes no more calls");
+        // Before anybody knows of the call: when it waits nothing can fail.
+        pump = spare_pump_ ? std::move(spare_pump_) : std::make_unique<new_pump>(*this);
         enqueue(r, false);
         give_out(woken);
         if (pumping_) set_timer(next_time()); // for what was started just now
@@ -142,6 +176,7 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
         } else {
             launch = let_wait(r, s);
         }
+        if (!launch && !spin) spare_pump_.swap(pump);
     }
     if (spin) {
         const bool moved = spin->spin([&] {
@@ -155,9 +190,10 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
             launch = let_wait(r, s);
             alone_on = nullptr;
         }
+        if (!launch) spare_pump_.swap(pump);
     }
     const bool ended = at_once || alone_on; // otherwise r, and its task, may be gone
-    if (launch) launch_pump();
+    if (launch) pump->launch();
     woken.complete();
     return ended;
 }
@@ -167,7 +203,7 @@ bool pool_state::let_wait(call_record& r, core::detail::strand& s) noexcept {
     ++waiting_;
     if (std::exchange(pumping_, true)) return false;
     home_.count_root_up(); // now, for the task that waits is counted as long as it does
-    add_ref();             // launch_pump() takes it over
+    add_ref();             // the pump takes it over
     return true;
 }
 
@@ -210,7 +246,8 @@ void pool_state::forget(call_record& r) noexcept {
 
 // ---- the pump
 
-core::task<> pool_state::pump(base::ref<pool_state> self) {
+core::task<> pool_state::pump(pool_state* it) {
+    const auto self = base::ref<pool_state>::adopt(it); // of let_wait()
     ended_calls woken;
     for (;;) {
         next what = next::again;
@@ -226,15 +263,6 @@ core::task<> pool_state::pump(base::ref<pool_state> self) {
         else
             co_await self->events_.readable();
     }
-}
-
-void pool_state::launch_pump() noexcept {
-    auto extras = std::make_unique<core::detail::task_extras>();
-    extras->observer = base::ref<kept_context>::adopt(new kept_context);
-    core::detail::context_node& under = static_cast<kept_context&>(*extras->observer).node();
-    core::detail::launch({home_, under, nullptr, std::move(extras)},
-                         core::spawn_options{.name = "process pool"}, &pool_state::pump,
-                         base::ref<pool_state>::adopt(this)); // of let_wait()
 }
 
 void pool_state::wake_pump() noexcept {

@@ -121,10 +121,10 @@ private:
     enum class next : std::uint8_t { again, wait, over };
     using worker_ref = base::ref<pool_worker>;
 
-    static core::task<> pump(base::ref<pool_state> self);
-    /// True: launch_pump() is to be called, without the lock.
+    class new_pump;
+    static core::task<> pump(pool_state* it);
+    /// True: a pump is to be launched, without the lock.
     bool let_wait(call_record& r, core::detail::strand& s) noexcept TENURE_REQUIRES(m_);
-    void launch_pump() noexcept;
     /// So that it looks at everything anew.
     void wake_pump() noexcept TENURE_REQUIRES(m_);
     void turn_until_empty() noexcept;
@@ -196,7 +196,10 @@ private:
     std::size_t queued_ TENURE_GUARDED_BY(m_) = 0;
     std::size_t waiting_ TENURE_GUARDED_BY(m_) = 0; // records with a waiter that have not ended
     bool pumping_ TENURE_GUARDED_BY(m_) = false;
+    std::unique_ptr<new_pump> spare_pump_ TENURE_GUARDED_BY(m_);
     std::uint64_t next_id_ TENURE_GUARDED_BY(m_) = first_worker_id;
+    std::size_t
+        lost_ TENURE_GUARDED_BY(m_) = 0; // workers that had started, have ended, and were not replaced yet
     std::uint64_t replaced_ TENURE_GUARDED_BY(m_) = 0;
     std::uint64_t supervisors_ TENURE_GUARDED_BY(m_) = 0;
     unsigned failed_starts_ TENURE_GUARDED_BY(m_) = 0; // in a row

@@ -173,7 +173,9 @@ void pool_state::start_missing_workers(base::time_point now, ended_calls& woken)
                                  false, woken);
                 return;
             }
-            if (next_id_ > first_worker_id + options_.workers) ++replaced_;
+            if (lost_ == 0) continue; // one that could not be started before
+            --lost_;
+            ++replaced_;
         }
     } catch (const std::exception& e) {
         start_failed(now, e.what(), false, woken);
@@ -289,6 +291,7 @@ void pool_state::supervisor_is_lost(base::time_point now, ended_calls& woken) {
 /// The worker has ended, or is given up: its tasks are settled, and it leaves the table.
 void pool_state::ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken) {
     const worker_ref w = worker_ref::share(&gone);
+    if (w->pid != 0) ++lost_;
     std::erase_if(workers_, [&](const worker_ref& o) { return o.get() == &gone; });
     // Before it is closed: a process that was just started may hold a copy for a moment.
     if (w->pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, w->pidfd.get(), nullptr);
