@@ -46,7 +46,7 @@ bool control_socket::send(const control_message& m, std::span<const int> fds, st
     msghdr h{};
     h.msg_iov = parts.data();
     h.msg_iovlen = parts.size();
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> room{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(carried_fds * sizeof(int))> room{};
     if (!fds.empty()) {
         h.msg_control = room.data();
         h.msg_controllen = CMSG_SPACE(fds.size_bytes());
@@ -77,7 +77,7 @@ control_socket::result control_socket::read(received& into, int flags) const {
 
     into.more.resize(static_cast<std::size_t>(size) - sizeof into.message);
     std::array<iovec, 2> parts{{{&into.message, sizeof into.message}, {into.more.data(), into.more.size()}}};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> room{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(carried_fds * sizeof(int))> room{};
     msghdr h{};
     h.msg_iov = parts.data();
     h.msg_iovlen = parts.size();
@@ -91,7 +91,8 @@ control_socket::result control_socket::read(received& into, int flags) const {
     std::size_t next = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        std::array<int, 2> fds{-1, -1};
+        std::array<int, carried_fds> fds;
+        fds.fill(-1);
         std::memcpy(fds.data(), CMSG_DATA(c), std::min(sizeof fds, c->cmsg_len - CMSG_LEN(0)));
         for (const int fd : fds) {
             if (fd < 0) continue;

@@ -1,7 +1,7 @@
 // What a pool and its supervisor say to each other, and a supervisor to a worker that it execs: messages on a SEQPACKET socket,
 // with descriptors.
 //
-//   pool -> supervisor   hello (settings) · start (worker; channel, event) …
+//   pool -> supervisor   hello (settings) · start (worker; channel, event, and its output) …
 //   supervisor -> pool   started (worker, pid; pidfd) | failed (worker, errno, stage) · ended (worker, code, status) …
 //   supervisor -> worker start (pid of the supervisor; channel, event), once, before it is executed
 // The end of the socket, at either side: the other one is gone or wants nothing more.
@@ -43,8 +43,14 @@ struct settings {
     std::uint64_t memory_limit = 0;
     std::int32_t nice = 0;
     std::vector<std::uint32_t> cpus;
+    bool output_is_read = false; // standard output and error are pipes to the pool
     std::string word;
 };
+
+/// Descriptors that a message carries at most: those of `start`.
+inline constexpr std::size_t carried_fds = 4;
+/// Channel and event; standard output and error, unless they are inherited.
+using start_fds = std::array<io::unique_fd, carried_fds>;
 
 class control_socket {
 public:
@@ -69,7 +75,7 @@ public:
     enum class result : std::uint8_t { message, nothing, end };
     struct received {
         control_message message;
-        std::array<io::unique_fd, 2> fds;
+        start_fds fds;
         std::vector<std::byte> more;
     };
     /// Does not block. An error, or what is no message, is the end.

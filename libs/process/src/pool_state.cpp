@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t depth = 16;          // calls that a worker is given at most, with the one that it runs
 constexpr unsigned turns_before_wait = 64; // without news, each of which lets the other tasks run
 constexpr unsigned turns_between_looks = 32;
+constexpr base::duration between_looks_for_a_pid = std::chrono::milliseconds(1);
 
 io::unique_fd checked(int fd, const char* what) {
     if (fd < 0) throw std::system_error(errno, std::system_category(), std::string("process pool: ") + what);
@@ -47,6 +48,9 @@ pool_options checked(pool_options o) {
     if (o.workers > 4096)
         throw base::usage_error(
             "process pool: more than 4096 workers: pool_options::workers is a number of processes");
+    if (o.on_output && o.output != worker_output::inherited)
+        throw base::usage_error(
+            "process pool: pool_options::on_output takes the workers' output: leave output as it is");
     if (o.grace < base::duration::zero())
         throw base::usage_error("process pool: pool_options::grace is negative");
     if (o.initializer.message().size() > o.max_message)
@@ -83,11 +87,11 @@ std::exception_ptr too_late(base::duration timeout) noexcept {
 
 } // namespace
 
-/// A pump that has all the memory that its beginning needs.
-class pool_state::new_pump {
+/// A pump or a reader that has all the memory that its beginning needs.
+class pool_state::new_service {
 public:
-    explicit new_pump(pool_state& pool) {
-        auto begin = [body = pump(&pool)]() mutable { return std::move(body); };
+    explicit new_service(pool_state& pool, core::task<> (*what)(pool_state*)) {
+        auto begin = [body = what(&pool)]() mutable { return std::move(body); };
         auto extras = std::make_unique<core::detail::task_extras>();
         auto context = base::ref<kept_context>::adopt(new kept_context);
         under_ = &context->node();
@@ -97,9 +101,9 @@ public:
         task_->add_extras(std::move(extras));
         task_->values = nullptr; // of the call in which it is made
     }
-    new_pump(const new_pump&) = delete;
-    new_pump& operator=(const new_pump&) = delete;
-    ~new_pump() {
+    new_service(const new_service&) = delete;
+    new_service& operator=(const new_service&) = delete;
+    ~new_service() {
         if (task_) task_->release(3); // of a task that nobody has seen
     }
     /// The caller has counted it.
@@ -117,6 +121,9 @@ private:
 pool_state::pool_state(core::detail::scheduler& home, pool_options o)
     : home_(home),
       options_(checked(std::move(o))),
+      outputs_(options_.on_output || options_.output == worker_output::tagged
+                   ? base::ref<worker_outputs>::adopt(new worker_outputs(options_, home.hook()))
+                   : base::ref<worker_outputs>()),
       owner_(getpid()),
       event_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       timer_(checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create")),
@@ -124,6 +131,7 @@ pool_state::pool_state(core::detail::scheduler& home, pool_options o)
       events_(home.io(), checked(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0), "fcntl")) {
     watch(event_.get(), watched_event, EPOLLIN | EPOLLET); // and never read: a worker could make that block
     watch(timer_.get(), watched_timer, EPOLLIN);
+    if (outputs_) watch(outputs_->fd(), watched_output, EPOLLIN | EPOLLONESHOT); // until its reader has ended
     base::mutex_lock l(m_);
     start_supervisor();
     try {
@@ -155,15 +163,16 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
     worker_ref alone_on; // a worker that has nothing else to do
     std::uint64_t number = 0;
     std::optional<adaptive_spin> spin;
-    std::unique_ptr<new_pump> pump;
+    std::unique_ptr<new_service> pump;
     bool launch = false;
+    bool read = false;
     bool at_once = false;
     {
         base::mutex_lock l(m_);
         if (stage_ != stage::open)
             throw base::closed_error("the process pool is closed and takes no more calls");
         // Before anybody knows of the call: when it waits nothing can fail.
-        pump = spare_pump_ ? std::move(spare_pump_) : std::make_unique<new_pump>(*this);
+        pump = spare_pump_ ? std::move(spare_pump_) : std::make_unique<new_service>(*this, &pool_state::pump);
         enqueue(r, false);
         give_out(woken);
         if (pumping_) set_timer(next_time()); // for what was started just now
@@ -189,11 +198,14 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
         if (r.at != call_record::place::ended) {
             launch = let_wait(r, s);
             alone_on = nullptr;
+        } else {
+            read = wants_reader(true);
         }
         if (!launch) spare_pump_.swap(pump);
     }
     const bool ended = at_once || alone_on; // otherwise r, and its task, may be gone
     if (launch) pump->launch();
+    if (read) launch_reader();
     woken.complete();
     return ended;
 }
@@ -251,12 +263,14 @@ core::task<> pool_state::pump(pool_state* it) {
     ended_calls woken;
     for (;;) {
         next what = next::again;
+        bool read = false;
         try {
-            what = self->turn(woken);
+            what = self->turn(woken, read);
         } catch (const std::exception&) {
             // There was no memory for a message. What has ended is woken all the same, and then it looks again.
         }
         woken.complete();
+        if (read) self->launch_reader();
         if (what == next::over) co_return;
         if (what == next::again)
             co_await core::yield();
@@ -265,16 +279,66 @@ core::task<> pool_state::pump(pool_state* it) {
     }
 }
 
+core::task<> pool_state::reader(pool_state* it) {
+    const auto self = base::ref<pool_state>::adopt(it); // of launch_reader()
+    for (unsigned rounds = 0;;) {
+        (void)self->outputs_->deliver();
+        switch (self->after_reading(rounds)) {
+        case next::again: co_await core::yield(); break;
+        case next::wait: // for the supervisor's word; it has its time
+            co_await core::sleep_for(between_looks_for_a_pid);
+            self->look();
+            break;
+        case next::over: co_return;
+        }
+    }
+}
+
+bool pool_state::wants_reader(bool look) noexcept {
+    return outputs_ && !reading_ && stage_ == stage::open && (output_waits_ || (look && outputs_->waits()));
+}
+void pool_state::launch_reader() noexcept {
+    try {
+        new_service made(*this, &pool_state::reader);
+        {
+            base::mutex_lock l(m_);
+            if (reading_ || stage_ != stage::open) return;
+            reading_ = true;
+            output_waits_ = false;
+            home_.count_root_up();
+            add_ref(); // the reader takes it over
+        }
+        made.launch();
+    } catch (const std::exception&) {
+        // There was no memory for it. It is wanted again with the next call.
+    }
+}
+
+// It must not keep the runtime from closing: when no call waits, a worker that still writes is left to itself after a pipe or two.
+pool_state::next pool_state::after_reading(unsigned& rounds) noexcept {
+    constexpr unsigned rounds_without_calls = 3;
+    base::mutex_lock l(m_);
+    if (stage_ == stage::open && outputs_->waits()) {
+        if (outputs_->lacks_a_pid()) return next::wait;
+        if (waiting_ != 0 || ++rounds < rounds_without_calls) return next::again;
+    }
+    reading_ = false;
+    watch(outputs_->fd(), watched_output, EPOLLIN | EPOLLONESHOT, EPOLL_CTL_MOD);
+    return next::over;
+}
+
 void pool_state::wake_pump() noexcept {
     look_around_ = true;
     const std::uint64_t one = 1;
     (void)!write(event_.get(), &one, sizeof one);
 }
 
-pool_state::next pool_state::turn(ended_calls& woken) {
+pool_state::next pool_state::turn(ended_calls& woken, bool& read) {
     base::mutex_lock l(m_);
     work_once(woken);
-    return decide();
+    const next what = decide();
+    read = wants_reader(what == next::over); // what the last call has written
+    return what;
 }
 
 void pool_state::work_once(ended_calls& woken) {
@@ -517,27 +581,25 @@ void pool_state::fail_queued(const std::exception_ptr& e, ended_calls& woken) no
 }
 
 pool_status pool_state::status() {
+    look();
+    base::mutex_lock l(m_);
+    return status_now();
+}
+// While no call waits nobody else does.
+void pool_state::look() noexcept {
     ended_calls woken;
-    const auto look = [&] {
+    {
         base::mutex_lock l(m_);
-        if (stage_ != stage::open) return status_now();
-        look_around_ = true; // while no call waits nobody has looked
+        if (stage_ != stage::open) return;
+        look_around_ = true;
         try {
             work_once(woken);
         } catch (const std::exception&) {
             // There was no memory for a message: the next look finds it.
         }
         if (pumping_) wake_pump(); // what it would have been woken by was taken here
-        return status_now();
-    };
-    try {
-        pool_status s = look();
-        woken.complete();
-        return s;
-    } catch (...) {
-        woken.complete();
-        throw;
     }
+    woken.complete();
 }
 pool_status pool_state::status_now() const {
     pool_status s;

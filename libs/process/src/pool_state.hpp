@@ -4,6 +4,8 @@
 // WHO RUNS IT  Nobody of its own. A call publishes itself under the lock, from its task. While calls wait there is one task of the
 //   runtime, the pump, that turns the pool: takes results, hears of deaths, gives out what is queued, looks at the clock.
 //   While nothing waits there is none. close() turns it on its own thread.
+//   If the workers' output is read, another task, the reader, is launched when the pump, or a call that ends, sees that there
+//   is some. It ends when it has delivered it; what comes while no call waits stays in its pipe until the next one, or the close.
 // INVARIANTS
 //  1. A record that is queued or published is alive: its call waits, or its destructor takes it back.
 //  2. A call waits only while the pump runs: whoever makes one wait looks that it does, under the lock; the pump ends when
@@ -15,6 +17,7 @@
 // The lock is a leaf but for allocation: no user code, no completion, no launch of a task under it.
 #pragma once
 #include "control.hpp"
+#include "output.hpp"
 
 #include <tenure/base/mutex.hpp>
 #include <tenure/io/descriptor.hpp>
@@ -23,6 +26,7 @@
 #include <tenure/process/pool.hpp>
 
 #include <memory>
+#include <sys/epoll.h>
 #include <vector>
 
 namespace tenure::inline v0::process::detail {
@@ -37,6 +41,7 @@ enum watched : std::uint64_t { // NOLINT(cppcoreguidelines-use-enum-class): a nu
     watched_timer,
     watched_socket,
     watched_supervisor,
+    watched_output,
     first_worker_id,
 };
 
@@ -121,15 +126,21 @@ private:
     enum class next : std::uint8_t { again, wait, over };
     using worker_ref = base::ref<pool_worker>;
 
-    class new_pump;
+    class new_service;
     static core::task<> pump(pool_state* it);
+    static core::task<> reader(pool_state* it);
     /// True: a pump is to be launched, without the lock.
     bool let_wait(call_record& r, core::detail::strand& s) noexcept TENURE_REQUIRES(m_);
+    /// True: launch_reader() is to be called, without the lock, in a task of the runtime. `look`: ask the pipes.
+    bool wants_reader(bool look) noexcept TENURE_REQUIRES(m_);
+    void launch_reader() noexcept;
+    next after_reading(unsigned& rounds) noexcept;
+    void look() noexcept;
     /// So that it looks at everything anew.
     void wake_pump() noexcept TENURE_REQUIRES(m_);
     void turn_until_empty() noexcept;
     /// One round. What ended is added to `woken`.
-    next turn(ended_calls& woken);
+    next turn(ended_calls& woken, bool& read);
     void work_once(ended_calls& woken) TENURE_REQUIRES(m_);
     next decide() TENURE_REQUIRES(m_);
 
@@ -139,7 +150,7 @@ private:
     void start_missing_workers(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void read_descriptors(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void read_messages(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
-    void watch(int fd, std::uint64_t tag, std::uint32_t how) noexcept;
+    void watch(int fd, std::uint64_t tag, std::uint32_t how, int operation = EPOLL_CTL_ADD) noexcept;
     void supervisor_is_lost(base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     void start_failed(base::time_point now, const std::string& why, bool for_good, ended_calls& woken)
         TENURE_REQUIRES(m_);
@@ -177,8 +188,9 @@ private:
 
     core::detail::scheduler& home_;
     const pool_options options_;
-    const pid_t owner_;   // a process that was forked from it has only a copy
-    io::unique_fd event_; // workers signal it
+    const base::ref<worker_outputs> outputs_; // null: inherited
+    const pid_t owner_;                       // a process that was forked from it has only a copy
+    io::unique_fd event_;                     // workers signal it
     io::unique_fd timer_;
     io::unique_fd epoll_;   // of event, timer, the supervisor's socket and pidfd
     io::descriptor events_; // the same, as the runtime sees it
@@ -196,7 +208,9 @@ private:
     std::size_t queued_ TENURE_GUARDED_BY(m_) = 0;
     std::size_t waiting_ TENURE_GUARDED_BY(m_) = 0; // records with a waiter that have not ended
     bool pumping_ TENURE_GUARDED_BY(m_) = false;
-    std::unique_ptr<new_pump> spare_pump_ TENURE_GUARDED_BY(m_);
+    bool reading_ TENURE_GUARDED_BY(m_) = false;      // there is a reader
+    bool output_waits_ TENURE_GUARDED_BY(m_) = false; // for one
+    std::unique_ptr<new_service> spare_pump_ TENURE_GUARDED_BY(m_);
     std::uint64_t next_id_ TENURE_GUARDED_BY(m_) = first_worker_id;
     std::size_t
         lost_ TENURE_GUARDED_BY(m_) = 0; // workers that had started, have ended, and were not replaced yet

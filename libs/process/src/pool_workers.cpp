@@ -26,6 +26,7 @@ constexpr base::duration between_kills = std::chrono::seconds(1);
 constexpr base::duration patience_with_kills = std::chrono::seconds(5); // of one that SIGKILL does not end
 constexpr base::duration patience_with_idle = std::chrono::seconds(1);  // that takes no call
 constexpr base::duration supervisor_patience = std::chrono::seconds(3);
+constexpr base::duration patience_with_reader = std::chrono::seconds(1); // who takes the workers' output
 constexpr unsigned failed_starts_that_tell = 3;
 
 void send_signal(const io::unique_fd& pidfd, int signo) noexcept {
@@ -57,12 +58,16 @@ std::string how_it_ended(pid_t pid, int code, int status) {
     return who + " is lost: its supervisor has ended";
 }
 
-std::exception_ptr death(const pool_worker& w, int code, int status) noexcept {
+std::string with_tail(const std::string& tail) {
+    return tail.empty() ? tail : "\nits standard error ends with\n" + tail;
+}
+
+std::exception_ptr death(const pool_worker& w, int code, int status, const std::string& tail) noexcept {
     try {
         return std::make_exception_ptr(
             worker_died(how_it_ended(w.pid, code, status) + (w.broken ? " after it broke the protocol" : "") +
-                            " while it ran the call",
-                        w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0));
+                            " while it ran the call" + with_tail(tail),
+                        w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0, tail));
     } catch (...) {
         return std::current_exception();
     }
@@ -106,7 +111,8 @@ void pool_state::start_supervisor() {
                .program = options_.program,
                .memory_limit = options_.memory_limit,
                .nice = options_.nice,
-               .cpus = {options_.cpus.begin(), options_.cpus.end()}};
+               .cpus = {options_.cpus.begin(), options_.cpus.end()},
+               .output_is_read = static_cast<bool>(outputs_)};
     const std::string word = random_word();
     auto ends = control_socket::pair();
     wire::writer more;
@@ -144,9 +150,20 @@ void pool_state::start_supervisor() {
 
 bool pool_state::start_worker() {
     auto w = worker_ref::adopt(new pool_worker(next_id_++, options_.max_message));
-    const std::array<int, 2> fds{w->memory.fd(), event_.get()};
+    std::array<int, carried_fds> fds{w->memory.fd(), event_.get()};
     workers_.reserve(workers_.size() + 1); // nothing may fail once it was told
-    if (!supervisor_.try_send({control::start, 0, w->id}, fds)) return false;
+    std::array<io::unique_fd, 2> output;
+    if (outputs_) {
+        output = outputs_->add(w->id);
+        fds[2] = output[0].get();
+        fds[3] = output[1].get();
+    }
+    if (!supervisor_.try_send({control::start, 0, w->id}, std::span(fds).first(outputs_ ? 4 : 2))) {
+        const int error = errno;
+        if (outputs_) (void)outputs_->ended(w->id);
+        errno = error;
+        return false;
+    }
     w->memory.close_fd();
     w->word_due =
         base::saturating_add(steady_clock::now(), std::max(options_.start_patience, supervisor_patience));
@@ -198,12 +215,12 @@ void pool_state::start_failed(base::time_point now, const std::string& why, bool
 
 // ---- what the supervisor says
 
-void pool_state::watch(int fd, std::uint64_t tag, std::uint32_t how) noexcept {
+void pool_state::watch(int fd, std::uint64_t tag, std::uint32_t how, int operation) noexcept {
     epoll_event e{};
     e.events = how;
     e.data.u64 = tag;
     // Without memory for it, what it would have said is heard of when its time is over.
-    epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e);
+    epoll_ctl(epoll_.get(), operation, fd, &e);
 }
 
 void pool_state::read_descriptors(base::time_point now, ended_calls& woken) {
@@ -218,6 +235,7 @@ void pool_state::read_descriptors(base::time_point now, ended_calls& woken) {
             while (read(timer_.get(), &count, sizeof count) > 0)
                 timer_at_ = base::never;
             break;
+        case watched_output: output_waits_ = true; break;
         case watched_socket: read_messages(now, woken); break;
         case watched_supervisor: // its socket may have been inherited, and stay open
             read_messages(now, woken);
@@ -251,6 +269,7 @@ void pool_state::read_messages(base::time_point now, ended_calls& woken) {
             w->pid = r.message.pid;
             w->pidfd = std::move(r.fds[0]);
             w->word_due = base::never;
+            if (outputs_) outputs_->started(w->id, w->pid);
             if (!w->pidfd) { // no descriptor was left for it: nothing could end this worker
                 send_signal(supervisor_pidfd_, SIGKILL);
                 break;
@@ -296,6 +315,8 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
     // Before it is closed: a process that was just started may hold a copy for a moment.
     if (w->pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, w->pidfd.get(), nullptr);
     harvest(*w, woken);
+    const std::string tail = outputs_ ? outputs_->ended(w->id) : std::string();
+    output_waits_ = true;
     const bool by_signal = code == CLD_KILLED || code == CLD_DUMPED;
     bool had_begun = w->ended_calls > (options_.initializer.message().empty() ? 0u : 1u);
     take_back_unbegun(*w, woken);
@@ -303,7 +324,7 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         call_record* const r = std::exchange(w->task_at(number).call, nullptr);
         if (!r) continue;
         had_begun = true;
-        fail(*r, death(*w, code, status), woken);
+        fail(*r, death(*w, code, status, tail), woken);
     }
     w->outstanding = 0;
     if (stage_ != stage::open) return;
@@ -315,7 +336,8 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         failed_starts_ = 0;
         failing_since_ = base::never;
     } else if (code != 0) {
-        start_failed(now, how_it_ended(w->pid, code, status) + " before its first call", !by_signal, woken);
+        start_failed(now, how_it_ended(w->pid, code, status) + " before its first call" + with_tail(tail),
+                     !by_signal, woken);
     }
 }
 
@@ -478,6 +500,7 @@ void pool_state::close() noexcept {
     }
     woken.complete();
     turn_until_empty();
+    if (outputs_) outputs_->finish(patience_with_reader);
     {
         base::mutex_lock l(m_);
         end_supervisor();
@@ -510,8 +533,9 @@ void pool_state::turn_until_empty() noexcept {
         woken.complete();
         if (empty) return;
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(wake_at - steady_clock::now());
-        pollfd p{epoll_.get(), POLLIN, 0};
-        poll(&p, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 1, 100)));
+        const bool is_read = !outputs_ || outputs_->deliver_beside();
+        std::array<pollfd, 2> p{{{epoll_.get(), POLLIN, 0}, {is_read ? -1 : outputs_->fd(), POLLIN, 0}}};
+        poll(p.data(), p.size(), static_cast<int>(std::clamp<std::int64_t>(left.count(), 1, 100)));
     }
 }
 

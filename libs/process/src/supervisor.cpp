@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -56,9 +57,9 @@ private:
         control_socket line;
     };
 
-    void start(std::uint64_t id, std::array<io::unique_fd, 2>& fds);
-    started copy(std::array<io::unique_fd, 2>& fds);
-    started execute(const std::array<io::unique_fd, 2>& fds) const;
+    void start(std::uint64_t id, start_fds& fds);
+    started copy(start_fds& fds);
+    started execute(const start_fds& fds) const;
     /// True: no child is left.
     bool reap();
     void kill_orphans() const noexcept;
@@ -123,8 +124,9 @@ void supervisor::read_messages() {
     }
 }
 
-void supervisor::start(std::uint64_t id, std::array<io::unique_fd, 2>& fds) {
+void supervisor::start(std::uint64_t id, start_fds& fds) {
     started s = copies_ ? copy(fds) : execute(fds);
+    fds = {}; // the worker's output ends with the worker
     if (s.error) {
         (void)pool_.send({control::failed, 0, id, s.error.code, static_cast<std::int32_t>(s.error.stage)});
         return;
@@ -134,7 +136,7 @@ void supervisor::start(std::uint64_t id, std::array<io::unique_fd, 2>& fds) {
     (void)pool_.send({control::started, s.pid, id}, {&pidfd, 1});
 }
 
-supervisor::started supervisor::copy(std::array<io::unique_fd, 2>& fds) {
+supervisor::started supervisor::copy(start_fds& fds) {
     started s;
     s.pid = fork();
     if (s.pid == 0) {
@@ -146,8 +148,14 @@ supervisor::started supervisor::copy(std::array<io::unique_fd, 2>& fds) {
         pool_.close();
         parent_.reset();
         signals_.reset();
+        if (fds[2] && fds[3]) {
+            dup2(fds[2].get(), 1);
+            dup2(fds[3].get(), 2);
+            fds[2].reset();
+            fds[3].reset();
+        }
         take_on(settings_);
-        work(std::move(fds[0]), std::move(fds[1]));
+        work(std::move(fds[0]), std::move(fds[1]), settings_.output_is_read);
     }
     if (s.pid < 0) {
         s.error = {errno, io::spawn_stage::start};
@@ -163,7 +171,7 @@ supervisor::started supervisor::copy(std::array<io::unique_fd, 2>& fds) {
     return s;
 }
 
-supervisor::started supervisor::execute(const std::array<io::unique_fd, 2>& fds) const {
+supervisor::started supervisor::execute(const start_fds& fds) const {
     started s;
     try {
         const std::string word = random_word();
@@ -188,12 +196,13 @@ supervisor::started supervisor::execute(const std::array<io::unique_fd, 2>& fds)
             argv.push_back(const_cast<char*>(a.c_str()));
         if (argv.empty()) argv.push_back(name);
         argv.push_back(nullptr);
+        const auto inherited = [](int fd) { return fcntl(fd, F_GETFD) < 0 ? -1 : fd; };
         auto child = io::spawn({.argv = argv.data(),
                                 .file = settings_.program.empty() ? "/proc/self/exe" : nullptr,
                                 .environment = environment.data(),
                                 .in = line[1].fd(),
-                                .out = fcntl(1, F_GETFD) < 0 ? -1 : 1,
-                                .err = fcntl(2, F_GETFD) < 0 ? -1 : 2,
+                                .out = fds[2] ? fds[2].get() : inherited(1),
+                                .err = fds[3] ? fds[3].get() : inherited(2),
                                 .want_pidfd = true});
         s.error = child.error;
         s.pid = child.pid;
@@ -259,6 +268,7 @@ bool die_with_parent(pid_t parent) noexcept {
 }
 
 void take_on(const settings& s) noexcept {
+    if (s.output_is_read) setvbuf(stdout, nullptr, _IOLBF, 0); // a pipe would get it by the block
     if (s.memory_limit != 0) {
         const rlimit limit{s.memory_limit, s.memory_limit};
         setrlimit(RLIMIT_DATA, &limit);

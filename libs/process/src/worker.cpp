@@ -77,8 +77,12 @@ private:
 
 class worker {
 public:
-    explicit worker(channel_memory& memory)
-        : memory_(memory), ring_(memory->ring), strand_(runtime_, *memory), results_(memory.results()) {}
+    explicit worker(channel_memory& memory, bool output_is_read)
+        : memory_(memory),
+          ring_(memory->ring),
+          strand_(runtime_, *memory),
+          results_(memory.results()),
+          flushes_(output_is_read) {}
 
     void serve() {
         for (;;) {
@@ -112,6 +116,10 @@ private:
             if (kind == message_kind::cancelled) result_.clear();
         } catch (...) {
             kind = fail();
+        }
+        if (flushes_) {
+            std::cout.flush();
+            std::fflush(stdout);
         }
         const bool goes_on = kind == message_kind::value || (slot.flags & leave_if_it_fails) == 0;
         answer(task, slot, kind);
@@ -176,17 +184,18 @@ private:
     adaptive_spin spin_;
     block_queue results_;
     std::array<std::uint64_t, slot_count> ends_{}; // of the result of a task in results_; 0: it has none
-    std::uint64_t given_back_ = 1;                 // results of tasks below this one have been
+    const bool flushes_;
+    std::uint64_t given_back_ = 1; // results of tasks below this one have been
 };
 
 } // namespace
 
-void work(io::unique_fd channel, io::unique_fd event) {
+void work(io::unique_fd channel, io::unique_fd event, bool output_is_read) {
     event_fd = event.release();
     channel_memory memory(std::move(channel));
     memory.close_fd();
     {
-        worker w(memory);
+        worker w(memory, output_is_read);
         w.serve();
     }
     std::cout.flush();

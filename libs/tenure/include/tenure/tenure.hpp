@@ -151,6 +151,8 @@ using process::remote_info;
 using process::start_error;
 using process::start_method;
 using process::worker_died;
+using process::worker_line;
+using process::worker_output;
 /// Worker processes, as a runner and with calls of their own.
 using processes = process::pool;
 

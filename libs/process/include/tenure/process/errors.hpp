@@ -13,18 +13,26 @@ namespace tenure::inline v0::process {
 /// have been run in part; it is not run again.
 class worker_died : public base::error {
 public:
-    worker_died(const std::string& what, pid_t pid, int signal, int exit_status)
-        : error(what), pid_(pid), signal_(signal), exit_status_(exit_status) {}
+    worker_died(const std::string& what, pid_t pid, int signal, int exit_status, std::string stderr_tail = {})
+        : error(what),
+          pid_(pid),
+          signal_(signal),
+          exit_status_(exit_status),
+          stderr_tail_(std::make_shared<std::string>(std::move(stderr_tail))) {}
     pid_t pid() const noexcept { return pid_; }
     /// The one that ended it; 0: it exited by itself.
     int signal() const noexcept { return signal_; }
     /// If signal() is 0.
     int exit_status() const noexcept { return exit_status_; }
+    /// The last 4 KiB that it had written there; in what(), too. Empty if the pool does not read its output
+    /// (worker_output::inherited).
+    const std::string& stderr_tail() const noexcept { return *stderr_tail_; }
 
 private:
     pid_t pid_;
     int signal_;
     int exit_status_;
+    std::shared_ptr<const std::string> stderr_tail_; // shared: copying an exception must not throw
 };
 
 /// Workers cannot be started, or end before they are ready, again and again.

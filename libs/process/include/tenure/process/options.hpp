@@ -5,9 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace tenure::inline v0::process {
@@ -37,6 +40,23 @@ private:
     std::vector<std::byte> message_;
 };
 
+/// What becomes of the standard output and error of the workers.
+enum class worker_output : std::uint8_t {
+    /// They are this process's own. Costs nothing; the pool does not see them.
+    inherited,
+    /// The pool reads them and writes each line to its own, as a whole: "[worker 4711] text".
+    tagged,
+};
+
+/// A line that a worker has written, or something in its call that writes there.
+struct worker_line {
+    pid_t pid;
+    int fd;                ///< 1: standard output; 2: standard error
+    std::string_view text; ///< without the line's end; valid during the call
+    /// False: the rest follows, because the line is longer than 64 KiB; or the worker has ended without having ended it.
+    bool complete;
+};
+
 struct pool_options {
     /// 0: one for each CPU that this process may use.
     unsigned workers = 0;
@@ -61,6 +81,11 @@ struct pool_options {
     int nice = 0;
     /// CPUs that the workers may use; empty: ours.
     std::vector<unsigned> cpus{};
+    worker_output output = worker_output::inherited;
+    /// Instead of `output`: is given each line that a worker writes. Those of one stream of a worker come in their order; never
+    /// two at once, and none when close() has returned. A worker that writes more than it takes waits.
+    /// Threads: a task of the runtime; while the pool closes, a thread of its own. Throws: reported like an unread failure.
+    std::function<void(const worker_line&)> on_output{};
 };
 
 struct call_options {
