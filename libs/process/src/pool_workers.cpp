@@ -1,4 +1,5 @@
 // The processes of a pool: how they are started, how their ends are heard, how they are pressed to end, and the close.
+#include "crash.hpp"
 #include "pool_state.hpp"
 
 #include <tenure/io/spawn.hpp>
@@ -58,16 +59,18 @@ std::string how_it_ended(pid_t pid, int code, int status) {
     return who + " is lost: its supervisor has ended";
 }
 
-std::string with_tail(const std::string& tail) {
-    return tail.empty() ? tail : "\nits standard error ends with\n" + tail;
+std::string in_words(const worker_died::traces& t) {
+    return (t.backtrace.empty() ? "" : " at\n" + t.backtrace) +
+           (t.stderr_tail.empty() ? "" : "\nits standard error ends with\n" + t.stderr_tail);
 }
 
-std::exception_ptr death(const pool_worker& w, int code, int status, const std::string& tail) noexcept {
+std::exception_ptr death(const pool_worker& w, int code, int status,
+                         const worker_died::traces& left) noexcept {
     try {
         return std::make_exception_ptr(
             worker_died(how_it_ended(w.pid, code, status) + (w.broken ? " after it broke the protocol" : "") +
-                            " while it ran the call" + with_tail(tail),
-                        w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0, tail));
+                            " while it ran the call" + in_words(left),
+                        w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0, left));
     } catch (...) {
         return std::current_exception();
     }
@@ -315,16 +318,19 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
     // Before it is closed: a process that was just started may hold a copy for a moment.
     if (w->pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, w->pidfd.get(), nullptr);
     harvest(*w, woken);
-    const std::string tail = outputs_ ? outputs_->ended(w->id) : std::string();
-    output_waits_ = true;
     const bool by_signal = code == CLD_KILLED || code == CLD_DUMPED;
+    worker_died::traces left;
+    if (outputs_) left.stderr_tail = outputs_->ended(w->id);
+    output_waits_ = true;
+    if (by_signal && w->ring.oldest() != w->ring.next())
+        left.backtrace = where_it_crashed(w->memory->slot_of(w->ring.oldest()), options_.program.empty());
     bool had_begun = w->ended_calls > (options_.initializer.message().empty() ? 0u : 1u);
     take_back_unbegun(*w, woken);
     for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number) {
         call_record* const r = std::exchange(w->task_at(number).call, nullptr);
         if (!r) continue;
         had_begun = true;
-        fail(*r, death(*w, code, status, tail), woken);
+        fail(*r, death(*w, code, status, left), woken);
     }
     w->outstanding = 0;
     if (stage_ != stage::open) return;
@@ -336,7 +342,7 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         failed_starts_ = 0;
         failing_since_ = base::never;
     } else if (code != 0) {
-        start_failed(now, how_it_ended(w->pid, code, status) + " before its first call" + with_tail(tail),
+        start_failed(now, how_it_ended(w->pid, code, status) + " before its first call" + in_words(left),
                      !by_signal, woken);
     }
 }

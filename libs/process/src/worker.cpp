@@ -1,4 +1,5 @@
 // The worker: one thread that takes calls from the ring and runs them, each as this_task sees a task.
+#include "crash.hpp"
 #include "failure.hpp"
 #include "roles.hpp"
 
@@ -106,6 +107,7 @@ private:
         call_slot& slot = memory_->slot_of(task);
         message_kind kind = message_kind::value;
         result_.clear();
+        note_call(&slot);
         try {
             strand_.begin(task, base::time_point(base::duration(slot.deadline)));
             const core::detail::runs_here here(strand_);
@@ -117,6 +119,7 @@ private:
         } catch (...) {
             kind = fail();
         }
+        note_call(nullptr);
         if (flushes_) {
             std::cout.flush();
             std::fflush(stdout);
@@ -194,6 +197,7 @@ void work(io::unique_fd channel, io::unique_fd event, bool output_is_read) {
     event_fd = event.release();
     channel_memory memory(std::move(channel));
     memory.close_fd();
+    note_crashes();
     {
         worker w(memory, output_is_read);
         w.serve();

@@ -13,12 +13,16 @@ namespace tenure::inline v0::process {
 /// have been run in part; it is not run again.
 class worker_died : public base::error {
 public:
-    worker_died(const std::string& what, pid_t pid, int signal, int exit_status, std::string stderr_tail = {})
+    struct traces {
+        std::string stderr_tail;
+        std::string backtrace;
+    };
+    worker_died(const std::string& what, pid_t pid, int signal, int exit_status, traces left = {})
         : error(what),
           pid_(pid),
           signal_(signal),
           exit_status_(exit_status),
-          stderr_tail_(std::make_shared<std::string>(std::move(stderr_tail))) {}
+          left_(std::make_shared<traces>(std::move(left))) {}
     pid_t pid() const noexcept { return pid_; }
     /// The one that ended it; 0: it exited by itself.
     int signal() const noexcept { return signal_; }
@@ -26,13 +30,17 @@ public:
     int exit_status() const noexcept { return exit_status_; }
     /// The last 4 KiB that it had written there; in what(), too. Empty if the pool does not read its output
     /// (worker_output::inherited).
-    const std::string& stderr_tail() const noexcept { return *stderr_tail_; }
+    const std::string& stderr_tail() const noexcept { return left_->stderr_tail; }
+    /// Where it crashed by SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT (std::terminate, too): a line for each function, innermost
+    /// first, "module+offset function"; in what(), too. addr2line tells the source lines. Empty if the program, or a
+    /// sanitizer, handles the signal itself.
+    const std::string& backtrace() const noexcept { return left_->backtrace; }
 
 private:
     pid_t pid_;
     int signal_;
     int exit_status_;
-    std::shared_ptr<const std::string> stderr_tail_; // shared: copying an exception must not throw
+    std::shared_ptr<const traces> left_; // shared: copying an exception must not throw
 };
 
 /// Workers cannot be started, or end before they are ready, again and again.

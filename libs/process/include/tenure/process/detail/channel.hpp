@@ -28,7 +28,7 @@ inline constexpr std::size_t slot_count = 64;
 inline constexpr std::size_t slot_bytes = 512;
 inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
 
-enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3 };
+enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3, died = 4 };
 
 /// Of a call: the worker takes no more if this one fails. For initializers.
 inline constexpr std::uint32_t leave_if_it_fails = 1;
