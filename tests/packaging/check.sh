@@ -30,6 +30,7 @@ esac
 "$cmake" --build "$work/build" -j "$(nproc)"
 "$work/build/layer_alone"
 "$work/build/wire_alone"
+"$work/build/workers_without_a_line"
 output=$("$work/build/consumer")
 echo "$output"
 [ "$output" = "6 times 7 is 42" ] || { echo "the consumer says something else"; exit 1; }

@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
 #include <vector>
@@ -58,15 +59,7 @@ std::uint8_t number_of(walk& w, const link_map* module) noexcept {
     return crash_record::no_module;
 }
 
-_Unwind_Reason_Code note_frame(_Unwind_Context* at, void* of) {
-    walk& w = *static_cast<walk*>(of);
-    int is_exact =
-        0; // of the frame that the signal has interrupted; the others have the address to return to
-    const std::uintptr_t ip = _Unwind_GetIPInfo(at, &is_exact);
-    w.has_begun |= is_exact != 0;
-    if (!w.has_begun) return _URC_NO_REASON;
-    if (ip == 0 || w.frames == w.into.addresses.size()) return _URC_END_OF_STACK;
-    const std::uintptr_t address = is_exact != 0 ? ip : ip - 1; // in the call itself
+void note_address(walk& w, std::uintptr_t address) noexcept {
     dl_find_object found;
     std::uint8_t module = crash_record::no_module;
     std::uintptr_t base = 0;
@@ -76,16 +69,37 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* at, void* of) {
     }
     w.into.addresses[w.frames] = address - base;
     w.into.modules[w.frames++] = module;
+}
+
+_Unwind_Reason_Code note_frame(_Unwind_Context* at, void* of) {
+    walk& w = *static_cast<walk*>(of);
+    int is_exact =
+        0; // of the frame that the signal has interrupted; the others have the address to return to
+    const std::uintptr_t ip = _Unwind_GetIPInfo(at, &is_exact);
+    w.has_begun |= is_exact != 0;
+    if (!w.has_begun) return _URC_NO_REASON;
+    if (ip == 0 || w.frames == w.into.addresses.size()) return _URC_END_OF_STACK;
+    note_address(w, is_exact != 0 ? ip : ip - 1); // in the call itself
     return _URC_NO_REASON;
 }
 
-void note_crash(int signo, siginfo_t* info, void*) {
+// A call of what is no function has pushed where it came from, and nothing else.
+void note_caller([[maybe_unused]] walk& w, [[maybe_unused]] const void* context) noexcept {
+#if defined(__x86_64__)
+    const auto& registers = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
+    if (registers[REG_RIP] == 0)
+        note_address(w, *reinterpret_cast<const std::uintptr_t*>(registers[REG_RSP]) - 1);
+#endif
+}
+
+void note_crash(int signo, siginfo_t* info, void* context) {
     const int kept = errno;
     call_slot* const slot = running_call.load(std::memory_order_relaxed);
     if (slot && getpid() == noting_process && !is_noted.exchange(true, std::memory_order_relaxed)) {
         crash_record r;
         walk w{r};
         _Unwind_Backtrace(note_frame, &w);
+        if (w.frames == 0) note_caller(w, context);
         std::memcpy(slot->bytes.data(), &r, sizeof r);
         slot->kind = message_kind::died;
     }

@@ -37,6 +37,8 @@ volatile int sink = 0;
     sink = 2;
     return sink;
 }
+int (*volatile no_function)(int) = nullptr;
+[[gnu::noinline]] int calls_what_is_no_function(int n) { return no_function(n) + 1; }
 [[gnu::noinline]] int recurses(int n) {
     volatile char room[4096];
     room[0] = static_cast<char>(n);
@@ -123,6 +125,18 @@ TEST_P(Crashes, AStackOverflowIsToldToo) {
     };
     run(body);
 }
+
+#if defined(__x86_64__)
+TEST_P(Crashes, ACallOfANullPointerNamesTheCaller) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const auto died = co_await death_of(p.call(fn<&calls_what_is_no_function>, 1));
+        EXPECT_EQ(died.signal(), SIGSEGV);
+        EXPECT_TRUE(has(died.backtrace(), "calls_what_is_no_function(int)")) << died.what();
+    };
+    run(body);
+}
+#endif
 
 TEST_P(Crashes, TerminateIsToldWithTheFunctionThatAllowsNoException) {
     pool p(rt(), {.workers = 1, .on_output = [](const process::worker_line&) {}});
