@@ -1,5 +1,6 @@
 // Workers, and now and then their supervisor, are killed at drawn moments while calls go through. Every call is right or has
 // failed with worker_died; none is lost, and none was run twice: the workers count in memory that outlives them.
+// For about a second; TENURE_KILL_STORM=10000: until there were so many kills, and 25 times as many calls.
 #include "stress.hpp"
 
 #include <tenure/io/epoll_driver.hpp>
@@ -17,7 +18,7 @@ using tenure::process::pool;
 using tenure::process::worker_died;
 using tenure::wire::fn;
 
-constexpr std::size_t most_calls = 200'000;
+constexpr std::size_t most_calls = 1'000'000;
 std::atomic<std::uint8_t>* executions = nullptr; // of call i, in a file that all workers map
 
 void map_counters(const std::string& file) {
@@ -38,7 +39,12 @@ std::string count_and_repeat(std::uint64_t i, const std::string& text) {
     return text + text;
 }
 
-TEST(KillStorm, EveryCallIsRightOrHasFailedAndNoneRanTwice) {
+std::uint64_t wanted_kills() {
+    const char* const given = std::getenv("TENURE_KILL_STORM");
+    return given ? std::strtoull(given, nullptr, 10) : 0;
+}
+
+TEST(KillStorm, F08_EveryCallIsRightOrHasFailedAndNoneRanTwice) {
     const std::string file = testing::TempDir() + "tenure-storm-" + std::to_string(::getpid());
     map_counters(file);
     std::uint64_t next = 0;
@@ -49,8 +55,9 @@ TEST(KillStorm, EveryCallIsRightOrHasFailedAndNoneRanTwice) {
         pool p(rt, {.workers = 3,
                     .initializer = tenure::process::initializer(fn<&map_counters>, file),
                     .grace = 5ms});
-        for_a_while([&](int round) {
-            dice d(static_cast<unsigned>(round));
+        int rounds = 0;
+        auto round = [&](int) {
+            dice d(static_cast<unsigned>(rounds++));
             std::atomic<int> open{0};
             std::atomic<std::uint64_t> failed{0};
             std::atomic<int> ended{0};
@@ -91,7 +98,11 @@ TEST(KillStorm, EveryCallIsRightOrHasFailedAndNoneRanTwice) {
             auto body = [&]() -> task<> { co_await with_group(scope); };
             rt.block_on(body);
             died += failed;
-        });
+        };
+        do
+            for_a_while(round);
+        while ((kills < wanted_kills() || next < 25 * wanted_kills()) && next < most_calls && !HasFailure());
+        EXPECT_LT(next, most_calls);
     }
     for (std::uint64_t i = 0; i < next; ++i)
         EXPECT_LE(executions[i].load(), 1) << "call " << i << " ran twice";

@@ -4,7 +4,6 @@
 #include <tenure/process/detail/channel.hpp>
 
 #include <atomic>
-#include <fcntl.h>
 #include <stdexcept>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -14,21 +13,13 @@ namespace process_test {
 class Faults : public Pools {};
 namespace {
 
-using process::worker_died;
 using tenure::runner::remote_error;
 
-int add(int a, int b) { return a + b; }
 int work_for(int us) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(us);
     while (std::chrono::steady_clock::now() < until)
         std::this_thread::yield();
     return us;
-}
-pid_t who() { return ::getpid(); }
-int dies_by(int signo) {
-    ::signal(signo, SIG_DFL);
-    ::raise(signo);
-    return 0;
 }
 int exits(int status) { ::_exit(status); }
 int overflows(int n) {
@@ -40,10 +31,6 @@ int overflows_the_stack() {
     for (const int signo : {SIGSEGV, SIGBUS}) // a sanitizer would take its time over it
         ::signal(signo, SIG_DFL);
     return overflows(1);
-}
-int hangs() {
-    for (;;)
-        ::pause();
 }
 int hangs_against_signals() {
     sigset_t all;
@@ -61,36 +48,11 @@ int stops_itself() {
     ::raise(SIGSTOP);
     return 1;
 }
-std::vector<pid_t> pids_in(const std::string& file) {
-    std::ifstream in(file);
-    std::vector<pid_t> all;
-    for (pid_t pid = 0; in >> pid;)
-        all.push_back(pid);
-    return all;
-}
-void note_pid(const std::string& file) {
-    const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    const std::string line = std::to_string(::getpid()) + "\n";
-    (void)!::write(fd, line.data(), line.size());
-    ::close(fd);
-}
 std::string reason_of_cancel(const std::string& file) {
     note_pid(file);
     while (!this_task::cancel_requested())
         std::this_thread::yield();
     return this_task::why()->message;
-}
-
-/// The failure of a call that must die.
-template <class A>
-task<std::string> message_of_death(A call) {
-    try {
-        (void)co_await std::move(call);
-    } catch (const worker_died& e) {
-        co_return e.what();
-    }
-    ADD_FAILURE() << "it did not die";
-    co_return "";
 }
 
 TEST_P(Faults, F03_F11_ACallThatKillsItsWorkerFailsAndNothingElseDoes) {

@@ -10,8 +10,6 @@
 namespace process_test {
 namespace {
 
-int add(int a, int b) { return a + b; }
-pid_t who() { return ::getpid(); }
 void nothing() {}
 std::vector<int> doubled(std::vector<int> v) {
     for (int& i : v)

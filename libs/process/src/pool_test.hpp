@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <dirent.h>
+#include <fcntl.h>
 #include <fstream>
 #include <string>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ using base::usage_error;
 using process::call_options;
 using process::pool;
 using process::pool_options;
+using process::worker_died;
 using wire::fn;
 
 /// Far more than any machine needs: a test that runs into it has failed.
@@ -109,6 +111,46 @@ inline bool is_gone(pid_t pid) {
 inline task<> gone(pid_t pid) {
     while (!is_gone(pid))
         co_await sleep_for(1ms);
+}
+
+// ---- calls
+
+inline int add(int a, int b) { return a + b; }
+inline pid_t who() { return ::getpid(); }
+inline int dies_by(int signo) {
+    ::signal(signo, SIG_DFL);
+    ::raise(signo);
+    return 0;
+}
+inline int hangs() {
+    for (;;)
+        ::pause();
+}
+/// A line of the file for each process that calls it.
+inline void note_pid(const std::string& file) {
+    const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const std::string line = std::to_string(::getpid()) + "\n";
+    (void)!::write(fd, line.data(), line.size());
+    ::close(fd);
+}
+inline std::vector<pid_t> pids_in(const std::string& file) {
+    std::ifstream in(file);
+    std::vector<pid_t> all;
+    for (pid_t pid = 0; in >> pid;)
+        all.push_back(pid);
+    return all;
+}
+
+/// The failure of a call that must die.
+template <class A>
+task<std::string> message_of_death(A call) {
+    try {
+        (void)co_await std::move(call);
+    } catch (const worker_died& e) {
+        co_return e.what();
+    }
+    ADD_FAILURE() << "it did not die";
+    co_return "";
 }
 
 } // namespace process_test

@@ -17,8 +17,8 @@ namespace tenure::inline v0::process {
 
 /// How a worker comes to be.
 enum class start_method : std::uint8_t {
-    /// A copy of the supervisor, which has loaded the program and run none of it: about 0.2 ms. The supervisor execs instead
-    /// if the program has started threads before main(), because a fork would copy only one of them.
+    /// A copy of the supervisor, which has loaded the program and run none of it. The supervisor execs instead if the program
+    /// has started threads before main(), because a fork would copy only one of them.
     zygote,
     /// The program anew: its static constructors run in each worker.
     spawn,

@@ -53,7 +53,8 @@ public:
     ///   worker gets SIGTERM, after another one SIGKILL. The await ends when the call has: a value that it returns is kept.
     /// Timeout: call_options::timeout, from its begin in the worker; before, and with it, with_timeout.
     /// Throws: what f throws (errors.hpp: as its own type, or remote_error); worker_died; timeout_error; start_error;
-    ///   closed_error if the pool was closed; usage_error if the call is longer than max_message; wire_error.
+    ///   closed_error if the pool was closed; usage_error if the call is longer than max_message, or awaited in a task of
+    ///   another runtime; wire_error.
     template <class F, class... A>
         requires(!std::is_same_v<F, call_options>)
     auto call(const F& f, A&&... arguments) {
@@ -80,7 +81,7 @@ public:
 
     /// Accepts no more calls; fails those that no worker has begun, cancels those that run, tells the workers to leave, ends
     /// those that do not, and all that they left. Idempotent. Blocks this thread meanwhile.
-    /// Timeout: twice the grace and about five seconds.
+    /// Timeout: twice the grace and about ten seconds.
     void close() noexcept;
 
     pool_status status();
