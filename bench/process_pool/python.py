@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The calls of tenure.cpp in a process pool of Python: python.py concurrent.futures|loky. Prints what bench/compare reads.
+"""python.py concurrent.futures|loky: the calls of tenure.cpp in a process pool of Python.
 
-Exit status: 0; 77 when there is no such library here.
+Prints what bench/compare reads. Exit status: 0; 77 when there is no such library here.
 """
 import importlib
 import json
