@@ -103,8 +103,10 @@ void note_crash(int signo, siginfo_t* info, void* context) {
         std::memcpy(slot->bytes.data(), &r, sizeof r);
         slot->kind = message_kind::died;
     }
+    signal(signo,
+           SIG_DFL); // a handler of the program that calls the one before it would come again and again
     errno = kept;
-    // The handler is gone (SA_RESETHAND). An instruction that failed fails again; what was sent is sent again.
+    // An instruction that failed fails again; what was sent is sent again.
     if (info->si_code <= 0) raise(signo);
 }
 

@@ -63,6 +63,16 @@ int has_its_own_handler() {
     ::signal(SIGSEGV, [](int) { ::_exit(7); });
     return calls_innermost(SIGSEGV);
 }
+struct sigaction handler_before{};
+int has_a_handler_that_calls_the_one_before() {
+    struct sigaction mine{};
+    mine.sa_sigaction = [](int signo, siginfo_t* info, void* context) {
+        handler_before.sa_sigaction(signo, info, context);
+    };
+    mine.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGSEGV, &mine, &handler_before);
+    return calls_innermost(SIGSEGV);
+}
 int has_a_child_that_crashes() {
     const pid_t child = ::fork();
     if (child == 0) (void)calls_innermost(SIGSEGV);
@@ -199,6 +209,16 @@ TEST_P(Crashes, AHandlerOfTheProgramWins) {
         EXPECT_EQ(died.signal(), 0);
         EXPECT_EQ(died.exit_status(), 7);
         EXPECT_EQ(died.backtrace(), "");
+    };
+    run(body);
+}
+
+TEST_P(Crashes, AHandlerOfTheProgramMayCallTheOneBefore) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        const auto died = co_await death_of(p.call(fn<&has_a_handler_that_calls_the_one_before>));
+        EXPECT_EQ(died.signal(), SIGSEGV);
+        EXPECT_TRUE(has(died.backtrace(), "calls_innermost(int)")) << died.what();
     };
     run(body);
 }

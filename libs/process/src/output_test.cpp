@@ -2,6 +2,7 @@
 #include "pool_test.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
@@ -234,6 +235,39 @@ TEST_P(Output, AWorkerKilledInTheMiddleOfALineLeavesItAndTheErrorHasItsTail) {
     EXPECT_EQ(std::count_if(all.begin(), all.end(),
                             [](const auto& l) { return l.text == "that it" && !l.complete; }),
               5);
+}
+
+TEST_P(Output, ManyDeathsLoseNoLine) {
+    heard h;
+    pool p(rt(), {.workers = 2, .on_output = h.listener()});
+    constexpr int calls = 200;
+    std::atomic<int> died = 0;
+    auto body = [&]() -> task<> {
+        auto all = [&](group g) -> task<> {
+            for (int i = 0; i < calls; ++i)
+                (void)g.spawn([&, i]() -> task<> {
+                    const std::string text = std::to_string(i) + "\n";
+                    if (i % 3 != 0) {
+                        co_await p.call(fn<&writes>, 1, text);
+                        co_return;
+                    }
+                    try {
+                        (void)co_await p.call(fn<&writes_and_dies>, 1, text, SIGKILL);
+                    } catch (const worker_died&) {
+                        ++died;
+                    }
+                });
+            co_return;
+        };
+        co_await with_group(all);
+    };
+    run(body);
+    p.close();
+    EXPECT_EQ(died, (calls + 2) / 3);
+    auto texts = h.texts(1);
+    EXPECT_EQ(texts.size(), static_cast<std::size_t>(calls));
+    std::sort(texts.begin(), texts.end());
+    EXPECT_EQ(std::unique(texts.begin(), texts.end()), texts.end());
 }
 
 TEST_P(Output, TheTailIsTheEndOfManySmallWrites) {
