@@ -18,7 +18,7 @@ using tenure::process::pool;
 using tenure::process::worker_died;
 using tenure::wire::fn;
 
-constexpr std::size_t most_calls = 1'000'000;
+constexpr std::size_t most_calls = 10'000'000;
 std::atomic<std::uint8_t>* executions = nullptr; // of call i, in a file that all workers map
 
 void map_counters(const std::string& file) {

@@ -238,6 +238,8 @@ TEST_P(Faults, F15_ASupervisorThatIsStoppedIsAsGoodAsDead) {
     pool p(rt(), {.workers = 1});
     auto body = [&]() -> task<> {
         const pid_t worker = co_await p.call(fn<&who>);
+        while (p.status().workers.empty()) // or else it is the patience with a start, which is longer
+            co_await sleep_for(1ms);
         ::kill(p.status().supervisor, SIGSTOP);
         ::kill(worker, SIGKILL);
         EXPECT_NE(co_await p.call(fn<&who>), worker);
