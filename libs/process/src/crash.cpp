@@ -1,5 +1,7 @@
 #include "crash.hpp"
 
+#include "failure.hpp"
+
 #include <tenure/io/unique_fd.hpp>
 
 #include <algorithm>
@@ -7,9 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
@@ -139,12 +139,6 @@ public:
     }
 
 private:
-    static std::string demangled(const char* name) {
-        int status = 0;
-        const std::unique_ptr<char, decltype(&std::free)> text(
-            abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
-        return text ? text.get() : name;
-    }
     bool read_at(std::uint64_t offset, void* to, std::size_t bytes) const {
         return pread(fd_.get(), to, bytes, static_cast<off_t>(offset)) == static_cast<ssize_t>(bytes);
     }

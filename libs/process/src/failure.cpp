@@ -25,12 +25,7 @@ struct thrown {
     bool code_of_system = false; // errno; false: another category, or no such error
 };
 
-std::string name_of(const std::type_info& t) {
-    int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> text(
-        abi::__cxa_demangle(t.name(), nullptr, nullptr, &status), &std::free);
-    return text ? text.get() : t.name();
-}
+std::string name_of(const std::type_info& t) { return demangled(t.name()); }
 
 std::exception_ptr unknown(const thrown& t, const remote_info& from) {
     using error = runner::remote_error;
@@ -73,6 +68,13 @@ const std::vector<known_type>& known() {
 }
 
 } // namespace
+
+std::string demangled(const char* name) {
+    int status = 0;
+    const std::unique_ptr<char, decltype(&std::free)> text(
+        abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
+    return text ? text.get() : name;
+}
 
 void write_current_exception(wire::writer& to) {
     thrown t;

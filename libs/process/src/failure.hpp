@@ -4,9 +4,13 @@
 #include <tenure/wire/writer.hpp>
 
 #include <exception>
+#include <string>
 #include <sys/types.h>
 
 namespace tenure::inline v0::process::detail {
+
+/// The name of a type or function as in the source; `name` itself if it is no mangled one.
+std::string demangled(const char* name);
 
 /// The exception that is being handled.
 void write_current_exception(wire::writer& to);

@@ -323,11 +323,14 @@ TEST_P(Faults, F22_WithoutDescriptorsAPoolIsNotMadeAndNothingIsLeft) {
     EXPECT_FALSE(std::system_error(EMFILE, std::system_category()).code().message().empty());
     int made = 0;
     int refused = 0;
-    for (rlim_t more = 20; more-- > 0;) {
-        const rlimit few{used + more, before.rlim_max};
+    for (int round = 0; round < 60; ++round) {
+        const rlimit few{used + 29 - static_cast<rlim_t>(round / 2), before.rlim_max};
+        const bool reads = round % 2 == 0;
         ::setrlimit(RLIMIT_NOFILE, &few);
         try {
-            pool p(rt(), {.workers = 2});
+            pool p(rt(),
+                   {.workers = 2,
+                    .output = reads ? process::worker_output::tagged : process::worker_output::inherited});
             ++made;
         } catch (const std::system_error&) {
             ++refused;
