@@ -26,7 +26,7 @@ std::string told(base::duration d) {
 jobs::jobs(map_owner in, map_plan&& p)
     : plan(std::move(p)),
       in_(std::move(in)),
-      timed_(plan.timeout != no_limit),
+      timed_(plan.timeout != no_limit && !plan.elsewhere), // the runner looks at the time of its own
       batch_size_(plan.batch_size ? plan.most_in_batch : 1),
       began_(in_.now()) {}
 
@@ -331,9 +331,7 @@ void jobs::give_up(const late_item& late) {
     }
     const std::shared_ptr<batch> b = late.of->doing; // the job does not write it any more
     const std::size_t k = late.item.index();
-    std::string what =
-        plan.name + ": item " + std::to_string(b->first + k) + " has taken more than " + told(plan.timeout);
-    if (b->attempt > 1) what += ", in attempt " + std::to_string(b->attempt);
+    const std::string what = taken_too_long(*b, k);
     auto error = std::make_exception_ptr(base::timeout_error(what));
     if (!try_again(*b, k, error, true)) b->time_out(k, std::move(error));
     if (task) task->cancel(what); // else who starts it sees given_up_
@@ -341,6 +339,16 @@ void jobs::give_up(const late_item& late) {
     if (k + 1 < b->count()) return go_on_with(b);
     done(b);
     pump();
+}
+std::string jobs::taken_too_long(const batch& b, std::size_t k) const {
+    std::string what =
+        plan.name + ": item " + std::to_string(b.first + k) + " has taken more than " + told(plan.timeout);
+    if (b.attempt > 1) what += ", in attempt " + std::to_string(b.attempt);
+    return what;
+}
+std::exception_ptr no_results(const runner::runner& on) {
+    return std::make_exception_ptr(base::usage_error("map: a runner (" + std::string(on.kind()) +
+                                                     ") returned without a result of any item"));
 }
 void jobs::expire() {
     std::list<std::shared_ptr<job>> running;

@@ -8,6 +8,7 @@ const char* to_string(item_status s) noexcept {
     case item_status::failed: return "failed";
     case item_status::timed_out: return "timed out";
     case item_status::cancelled: return "cancelled";
+    case item_status::worker_died: return "worker died";
     }
     return "?";
 }

@@ -8,6 +8,9 @@
 namespace tenure::inline v0::parallel::detail {
 
 namespace {
+constexpr unsigned calls_ahead = 4;        // of about a millisecond each
+constexpr unsigned fixed_calls_ahead = 16; // which may be much shorter
+
 base::duration limit_of(const std::optional<base::duration>& d, const char* name) {
     if (!d) return no_limit;
     if (*d < base::duration::zero())
@@ -17,12 +20,13 @@ base::duration limit_of(const std::optional<base::duration>& d, const char* name
 }
 } // namespace
 
-unsigned count_of_jobs(int jobs) {
+unsigned count_of_jobs(int jobs, unsigned most) {
     if (jobs == 0)
         throw base::usage_error("jobs is 0: give how many are to run at once, or -1 for one a processor");
-    if (jobs > 0) return static_cast<unsigned>(jobs);
-    const auto processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    return static_cast<unsigned>(std::max(1, processors + 1 + jobs));
+    if (jobs > 0)
+        return most == 0 ? static_cast<unsigned>(jobs) : std::min(most, static_cast<unsigned>(jobs));
+    const std::int64_t all = most == 0 ? std::max(1u, std::thread::hardware_concurrency()) : most;
+    return static_cast<unsigned>(std::max<std::int64_t>(1, all + 1 + jobs));
 }
 
 base::duration map_plan::pause_before(unsigned n) const noexcept {
@@ -32,9 +36,16 @@ base::duration map_plan::pause_before(unsigned n) const noexcept {
     return less ? base::duration(static_cast<base::duration::rep>(ns)) : backoff.most;
 }
 
-map_plan plan_of(map_options&& o, const base::spawn_site& site) {
+map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* on) {
     map_plan p{};
-    p.jobs = count_of_jobs(o.jobs);
+    p.jobs = count_of_jobs(o.jobs, on ? on->width() : 0);
+    p.calls_a_job = 1;
+    if (on && !on->is_here()) {
+        p.elsewhere = on;
+        // So that none of its workers waits for us. With fewer jobs than those, a second call might meet a worker of its own.
+        if (p.jobs == on->width()) p.calls_a_job = o.batch_size ? fixed_calls_ahead : calls_ahead;
+        p.jobs *= p.calls_a_job;
+    }
     p.timeout = limit_of(o.timeout, "timeout");
     p.deadline = limit_of(o.deadline, "deadline");
     if (o.retries < 0)
@@ -55,7 +66,8 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site) {
         throw base::usage_error("map: pre_dispatch is " + std::to_string(*o.pre_dispatch) +
                                 "; it is from 1 to 16,777,216, or left out to be chosen");
     p.batch_size = o.batch_size.value_or(0);
-    const std::size_t for_each_job = std::max<std::size_t>(256, p.batch_size);
+    const std::size_t for_each_job =
+        std::max<std::size_t>(p.elsewhere && !o.batch_size ? 4096 : 256, p.batch_size);
     constexpr std::size_t enough = 1u << 16;
     p.window = o.pre_dispatch.value_or(
         p.jobs < enough / for_each_job ? for_each_job * p.jobs : std::max<std::size_t>(enough, p.jobs));

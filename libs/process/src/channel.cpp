@@ -44,11 +44,11 @@ channel_memory::channel_memory(std::uint64_t arena_bytes)
     if (!fd_) fail("memfd_create");
     const std::uint64_t calls_at = round_up(sizeof(channel), page);
     const std::uint64_t arena = round_up(arena_bytes, page);
-    const std::uint64_t size = calls_at + 2 * arena;
+    const std::uint64_t size = calls_at + 4 * arena; // two, and a region as large as both
     rlimit files{};
     if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < size) { // ftruncate would raise SIGXFSZ
         errno = EFBIG;
-        fail("the limit on file sizes (ulimit -f) is below twice pool_options::max_message");
+        fail("the limit on file sizes (ulimit -f) is below four times pool_options::max_message");
     }
     if (ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) fail("ftruncate");
     // A worker that made it smaller would end us by SIGBUS.
@@ -58,9 +58,12 @@ channel_memory::channel_memory(std::uint64_t arena_bytes)
     channel_->header.calls_at = calls_at;
     channel_->header.results_at = calls_at + arena;
     channel_->header.arena_bytes = arena;
+    channel_->header.parts_at = calls_at + 2 * arena;
+    channel_->header.parts_bytes = 2 * arena;
     auto* const bytes = static_cast<std::byte*>(at_);
     calls_ = {bytes + calls_at, arena};
     results_ = {bytes + calls_at + arena, arena};
+    parts_ = {bytes + calls_at + 2 * arena, 2 * arena};
 }
 
 channel_memory::channel_memory(io::unique_fd fd) : fd_(std::move(fd)) {
@@ -72,12 +75,14 @@ channel_memory::channel_memory(io::unique_fd fd) : fd_(std::move(fd)) {
     channel_ = std::launder(static_cast<channel*>(at_));
     const channel_header& h = channel_->header;
     if (h.magic != channel_header().magic || h.version != protocol_version || h.slots != slot_count ||
-        h.calls_at > size || h.results_at > size || h.arena_bytes > size - std::max(h.calls_at, h.results_at))
+        h.calls_at > size || h.results_at > size || h.arena_bytes > size - std::max(h.calls_at, h.results_at) || h.parts_at > size ||
+        h.parts_bytes > size - h.parts_at)
         throw wire::wire_error("this is no worker channel of version " + std::to_string(protocol_version) +
                                ": the parent was built from another version of tenure");
     auto* const bytes = static_cast<std::byte*>(at_);
     calls_ = {bytes + h.calls_at, h.arena_bytes};
     results_ = {bytes + h.results_at, h.arena_bytes};
+    parts_ = {bytes + h.parts_at, h.parts_bytes};
 }
 
 void channel_memory::map(std::uint64_t size) {
@@ -88,6 +93,11 @@ void channel_memory::map(std::uint64_t size) {
 }
 channel_memory::~channel_memory() {
     if (at_) munmap(at_, size_);
+}
+
+void give_memory_back(std::span<std::byte> shared) noexcept {
+    if (shared.size() > kept_bytes)
+        madvise(shared.data() + kept_bytes, shared.size() - kept_bytes, MADV_REMOVE);
 }
 
 std::optional<std::uint64_t> block_queue::take(std::uint64_t n) noexcept {
@@ -105,10 +115,9 @@ void block_queue::give_back(std::uint64_t until) noexcept {
     begin_ = until;
     if (begin_ != end_) return;
     begin_ = end_ = 0;
-    if (highest_ <= kept) return;
-    // Only saves memory: the file goes on being as long, and is filled again where it is used.
-    madvise(arena_.data() + kept, arena_.size() - kept, MADV_REMOVE);
-    highest_ = kept;
+    if (highest_ <= kept_bytes) return;
+    give_memory_back(arena_);
+    highest_ = kept_bytes;
 }
 
 } // namespace tenure::inline v0::process::detail

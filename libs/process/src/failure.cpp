@@ -103,7 +103,6 @@ void write_current_exception(wire::writer& to) {
 
 std::exception_ptr read_exception(wire::reader& from, pid_t worker) {
     auto t = wire::read<thrown>(from);
-    from.finish();
     const remote_info info(t.type, worker);
     // A worker of another program names its own types, of which one may be called like one of ours by chance: a name with
     // "std::" or "tenure::" in it is none of those.

@@ -14,7 +14,7 @@ std::string demangled(const char* name);
 
 /// The exception that is being handled.
 void write_current_exception(wire::writer& to);
-/// Throws: wire_error if it is no such message.
+/// Throws: wire_error if no such message comes next.
 std::exception_ptr read_exception(wire::reader& from, pid_t worker);
 
 } // namespace tenure::inline v0::process::detail

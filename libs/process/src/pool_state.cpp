@@ -393,6 +393,7 @@ pool_worker* pool_state::least_busy() noexcept {
     pool_worker* best = nullptr;
     for (const worker_ref& w : workers_) {
         if (!w->accepts || w->outstanding >= depth || w->initializer_error) continue;
+        if (w->pressed != pool_worker::pressure::none) continue; // who knows when it goes on
         if (!best || w->outstanding < best->outstanding) best = w.get();
     }
     return best;
@@ -523,13 +524,15 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
     try {
         std::vector<std::byte> copy;
         std::span<const std::byte> bytes;
-        if (size > inline_bytes && (size > arena.size() || place > arena.size() - size))
+        const bool in_region = kind == message_kind::parts && size > copied_part_bytes;
+        const std::span<const std::byte> area = in_region ? w.memory.parts() : arena;
+        const std::uint64_t at = in_region ? 0 : place;
+        if (size > inline_bytes && (size > area.size() || at > area.size() - size))
             throw worker_died("worker process " + std::to_string(w.pid) +
                                   " gave a result that lies outside of its memory, and is ended",
                               w.pid, 0, 0);
-        bytes = size <= inline_bytes ? std::span(slot.bytes).first(size)
-                                     : std::span<const std::byte>(arena).subspan(place, size);
-        if (kind != message_kind::value) {
+        bytes = size <= inline_bytes ? std::span(slot.bytes).first(size) : area.subspan(at, size);
+        if (kind == message_kind::failure || kind == message_kind::cancelled) {
             copy.assign(bytes.begin(), bytes.end());
             bytes = copy;
         }
@@ -537,6 +540,7 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         if (kind == message_kind::failure) {
             wire::reader from(bytes);
             error = read_exception(from, w.pid);
+            from.finish();
         }
         if (!r) {
             if (std::exchange(w.initializing, false)) w.initializer_error = error;
@@ -551,12 +555,36 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         } else {
             r->message.clear(); // the call is not needed any more
             r->message.bytes(bytes.data(), bytes.size());
+            r->worker = w.pid;
+            if ((kind == message_kind::parts) != (r->parts != 0))
+                throw wire::wire_error(
+                    "a worker process answered one call as if it were several, or the other way around");
             end(*r, call_record::ending::value, woken);
         }
     } catch (const std::exception&) {
         // It is no message, or there is no memory for it.
         if (r) fail(*r, std::current_exception(), woken);
         w.broken = true;
+    }
+}
+
+void pool_state::take_parts(const pool_worker& w, call_record& r) noexcept {
+    const channel& c = *w.memory;
+    const auto seen = c.part.look(); // acquire: the results of the parts that have ended
+    const auto region = w.memory.parts();
+    std::uint64_t told = 0;
+    if (seen.turn() >> 1 == turn_of(r.number) >> 1) {
+        const bool given_up = seen.turn() != turn_of(r.number); // then it has passed that part
+        told = seen.index() - std::min<std::size_t>(seen.index(), given_up ? 1 : 0);
+    }
+    const std::uint64_t size =
+        std::min<std::uint64_t>(c.part_bytes.load(std::memory_order_relaxed), region.size());
+    try {
+        r.message.clear(); // the call is not needed any more
+        r.message.fixed(told);
+        if (told != 0 && size > sizeof told) r.message.bytes(region.data() + sizeof told, size - sizeof told);
+        r.worker = w.pid;
+    } catch (const std::bad_alloc&) { // it fails as a whole
     }
 }
 
@@ -646,6 +674,27 @@ void call_base::woken(core::detail::strand& s) noexcept {
     // The worker may have seen the deadline earlier than this side, whose clock is the same: so it looks, too.
     s.next = stopped && s.asked_to_stop() ? core::detail::step::unwind : core::detail::step::resume;
 }
+void call_base::reply(runner::parts& to) {
+    const bool some = record_->how == call_record::ending::value || record_->worker != 0;
+    if (!some) {
+        (void)reply(); // throws
+        throw base::usage_error("a call of several parts has ended without any");
+    }
+    wire::reader from(record_->message.message());
+    const auto told = from.fixed<std::uint64_t>("number of results");
+    if (told > record_->parts || (told == 0 && !record_->error))
+        from.fail("number of results", "there are no such parts");
+    for (std::uint64_t k = 0; k < told; ++k) {
+        if (from.fixed<part_kind>("kind of result") == part_kind::value)
+            to.read_value(from);
+        else
+            to.failed(read_exception(from, record_->worker), runner::part_failure::thrown);
+    }
+    if (!record_->error) return from.finish();
+    using runner::part_failure;
+    if (told < record_->parts)
+        to.failed(record_->error, record_->timed_out ? part_failure::timed_out : part_failure::worker_died);
+}
 std::span<const std::byte> call_base::reply() {
     if (record_->how == call_record::ending::cancelled)
         throw base::task_cancelled("the call was cancelled in its worker");
@@ -672,11 +721,15 @@ pool::~pool() {
         (void)state_.detach(); // a copy by fork: all that it holds belongs to the original
 }
 core::task<> pool::run(tenure::runner::job& j) {
-    auto record = std::make_unique<detail::call_record>();
+    tenure::runner::parts* const several = j.several();
+    auto record = std::make_unique<detail::call_record>(
+        call_options{.timeout = several ? several->timeout() : base::duration::max()});
     j.write_call(record->message);
+    if (several) record->parts = several->count();
     co_await detail::await_job(state_, std::move(record), j);
 }
 unsigned pool::width() const noexcept { return state().width(); }
+std::uint64_t pool::most_bytes() const noexcept { return state().most_bytes(); }
 void pool::close() noexcept { state().close(); }
 pool_status pool::status() { return state().status(); }
 detail::pool_state& pool::state() const noexcept { return static_cast<detail::pool_state&>(*state_); }

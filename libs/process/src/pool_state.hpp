@@ -71,8 +71,10 @@ struct pool_worker : base::ref_counted {
     bool broken = false; // what it wrote makes no sense
     std::exception_ptr initializer_error;
     base::time_point not_taken_since = base::never; // the oldest call, whose time was over before it began
-    base::time_point oldest_since =
-        base::never; // when the oldest call became that; kept for calls with a timeout
+    // When the oldest call became that, or its running part began; kept for calls with a timeout.
+    base::time_point oldest_since = base::never;
+    runner::detail::item_turn::seen part_seen; // of the oldest call, if it has parts
+    base::time_point part_looked_at{};
 
     /// How far it has been pressed to end what it runs, or itself.
     enum class pressure : std::uint8_t { none, asked, terminated, killed };
@@ -121,6 +123,7 @@ public:
     pool_status status();
     bool belongs_to_this_process() const noexcept;
     unsigned width() const noexcept { return options_.workers; }
+    std::uint64_t most_bytes() const noexcept { return options_.max_message; }
 
 private:
     enum class next : std::uint8_t { again, wait, over };
@@ -162,6 +165,8 @@ private:
     /// Takes what has ended. True: something had.
     bool harvest(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
     void take_result(pool_worker& w, std::uint64_t number, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    /// What a call of several parts has done so far, before it fails.
+    static void take_parts(const pool_worker& w, call_record& r) noexcept;
     void ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken)
         TENURE_REQUIRES(m_);
     void retire_worker(pool_worker& w) noexcept TENURE_REQUIRES(m_);
@@ -175,6 +180,8 @@ private:
     /// Revokes what the worker has not begun: it runs elsewhere, or fails if the pool closes.
     void take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
     void look_whether_late(pool_worker& w, base::time_point now, ended_calls& woken) noexcept
+        TENURE_REQUIRES(m_);
+    void give_up_part(pool_worker& w, call_record& r, base::time_point now, ended_calls& woken) noexcept
         TENURE_REQUIRES(m_);
     void press_on(pool_worker& w, base::time_point now, ended_calls& woken) TENURE_REQUIRES(m_);
     base::time_point next_time() const noexcept TENURE_REQUIRES(m_);

@@ -28,6 +28,8 @@ constexpr base::duration patience_with_kills = std::chrono::seconds(5); // of on
 constexpr base::duration patience_with_idle = std::chrono::seconds(1);  // that takes no call
 constexpr base::duration supervisor_patience = std::chrono::seconds(3);
 constexpr base::duration patience_with_reader = std::chrono::seconds(1); // who takes the workers' output
+constexpr base::duration between_looks_at_parts =
+    std::chrono::milliseconds(1); // how late their begin may be seen
 constexpr unsigned failed_starts_that_tell = 3;
 
 void send_signal(const io::unique_fd& pidfd, int signo) noexcept {
@@ -330,6 +332,7 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         call_record* const r = std::exchange(w->task_at(number).call, nullptr);
         if (!r) continue;
         had_begun = true;
+        if (r->parts != 0) take_parts(*w, *r);
         fail(*r, death(*w, code, status, left), woken);
     }
     w->outstanding = 0;
@@ -440,9 +443,19 @@ void pool_state::look_whether_late(pool_worker& w, base::time_point now, ended_c
     if (w.oldest_since == base::never || w.ring.oldest() == w.ring.next()) return;
     const std::uint64_t number = w.ring.oldest();
     call_record* const r = w.task_at(number).call;
-    if (!r || r->timed_out || now < base::saturating_add(w.oldest_since, r->timeout)) return;
+    if (!r || r->timed_out) return;
+    if (r->parts != 0) {
+        w.part_looked_at = now;
+        if (const auto seen = w.memory->part.look(); seen != w.part_seen) {
+            w.part_seen = seen;
+            w.oldest_since = now;
+        }
+    }
+    if (now < base::saturating_add(w.oldest_since, r->timeout)) return;
     const task_state state = w.ring.look(number);
-    if (state == task_state::taken) {
+    if (state == task_state::taken && r->parts != 0) {
+        give_up_part(w, *r, now, woken);
+    } else if (state == task_state::taken) {
         r->timed_out = true;
         ask_to_stop(w, number, r->grace.value_or(options_.grace),
                     {base::reason::deadline, "the call's time is over", {}});
@@ -456,6 +469,25 @@ void pool_state::look_whether_late(pool_worker& w, base::time_point now, ended_c
     }
 }
 
+// It is told at once; the worker is pressed to end it, and what waits behind it goes elsewhere.
+void pool_state::give_up_part(pool_worker& w, call_record& r, base::time_point now,
+                              ended_calls& woken) noexcept {
+    const base::duration grace = r.grace.value_or(options_.grace);
+    if (!w.part_seen.running() || w.part_seen.turn() != turn_of(r.number)) {
+        // Between two parts, where nothing takes long: it is stopped.
+        if (now >= base::saturating_add(w.oldest_since, r.timeout) + patience_with_idle)
+            ask_to_stop(w, 0, base::duration::zero(), {base::reason::failure, "it does not go on", {}});
+        return;
+    }
+    if (!w.memory->part.give_up(w.part_seen)) return; // it has ended: the next part has its own time
+    take_parts(w, r);
+    r.timed_out = true;
+    w.task_at(r.number).call = nullptr;
+    ask_to_stop(w, r.number, grace, {base::reason::deadline, "the call's time is over", {}});
+    fail(r, nullptr, woken);
+    take_back_unbegun(w, woken);
+}
+
 base::time_point pool_state::next_time() const noexcept {
     base::time_point at = queued_ != 0 ? start_again_at_ : base::never;
     for (const worker_ref& w : workers_) {
@@ -463,7 +495,10 @@ base::time_point pool_state::next_time() const noexcept {
         if (w->pressed != pool_worker::pressure::none) at = std::min(at, w->press_at);
         if (w->oldest_since == base::never || w->ring.oldest() == w->ring.next()) continue;
         const call_record* const r = w->task_at(w->ring.oldest()).call;
-        if (r && !r->timed_out) at = std::min(at, base::saturating_add(w->oldest_since, r->timeout));
+        if (!r || r->timed_out) continue;
+        const bool has_parts = r->parts != 0 && r->timeout != base::duration::max();
+        at = std::min(at, has_parts ? w->part_looked_at + between_looks_at_parts
+                                    : base::saturating_add(w->oldest_since, r->timeout));
     }
     return at;
 }

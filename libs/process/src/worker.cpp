@@ -6,8 +6,10 @@
 #include <tenure/core/operation.hpp>
 #include <tenure/core/runtime.hpp>
 #include <tenure/process/detail/adaptive_spin.hpp>
+#include <tenure/runner/parts.hpp>
 #include <tenure/wire/function.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -33,6 +35,12 @@ struct wakes {
         }
     }
 };
+
+std::length_error result_is_too_long(std::size_t size, std::uint64_t most) {
+    return std::length_error("the result has " + std::to_string(size) +
+                             " bytes, and the pool takes at most " + std::to_string(most) +
+                             ": raise pool_options::max_message");
+}
 
 /// The call that runs, as this_task sees it.
 class call_strand final : public core::detail::strand {
@@ -76,12 +84,100 @@ private:
     std::uint64_t task_ = 0;
 };
 
+/// Room in the results arena, and in the region for parts, is what the parent has retired.
+void wait_until_retired(channel& c, std::uint64_t beyond) noexcept {
+    while (c.retired.load(std::memory_order_acquire) <= beyond) { // its bytes were read
+        c.room_wanted.store(1, std::memory_order_seq_cst);        // invariant 2 of the channel
+        if (c.retired.load(std::memory_order_seq_cst) <= beyond) sleep_on(c.room_wanted, 1);
+        c.room_wanted.store(0, std::memory_order_relaxed); // only saves the parent a wake-up
+    }
+}
+
+/// The results of the parts of the call that runs, in memory that outlives this process.
+class shared_parts final : public runner::part_results {
+public:
+    shared_parts(channel_memory& memory, const call_strand& s) noexcept : memory_(memory), strand_(s) {}
+
+    void next_call(std::uint64_t task) noexcept {
+        task_ = task;
+        used_ = 0;
+    }
+    /// Empty: the call has no parts. It has if its function asked for their place.
+    std::span<const std::byte> message() noexcept {
+        if (used_ == 0) return {};
+        std::memcpy(memory_.parts().data(), &count_, sizeof count_);
+        return memory_.parts().first(used_);
+    }
+    /// They are not copied: the region is the parent's until it has retired the task.
+    void stay() noexcept { kept_for_ = task_; }
+
+    void begin() override {
+        if (memory_->cancel.load(std::memory_order_acquire) == task_) core::this_task::checkpoint();
+        if (used_ == 0) first();
+        memory_->part.begin(turn_of(task_), count_);
+        value_.clear();
+    }
+    wire::writer& value() noexcept override { return value_; }
+    bool end() override { return put(part_kind::value); }
+    bool end_failed() override {
+        if (strand_.cancelled()) throw;
+        value_.clear();
+        write_current_exception(value_);
+        return put(part_kind::failure);
+    }
+
+private:
+    void first() noexcept {
+        if (const std::uint64_t task = std::exchange(kept_for_, 0)) wait_until_retired(*memory_, task);
+        if (std::exchange(most_used_, 0) > kept_bytes) give_memory_back(memory_.parts());
+        used_ = sizeof count_;
+        count_ = 0;
+    }
+    bool put(part_kind kind) {
+        const auto region = memory_.parts();
+        const std::uint64_t most = region.size() / 2; // of one; as many may be there already
+        if (value_.size() + 1 > most) {
+            const std::size_t size = value_.size();
+            value_.clear();
+            try {
+                throw result_is_too_long(size, most - 1);
+            } catch (...) {
+                write_current_exception(value_);
+            }
+            kind = part_kind::failure;
+        }
+        const auto message = value_.message();
+        std::byte* const to = region.data() + used_;
+        *to = static_cast<std::byte>(kind);
+        if (!message.empty()) std::memcpy(to + 1, message.data(), message.size());
+        used_ += 1 + message.size();
+        most_used_ = std::max(most_used_, used_);
+        memory_->part_bytes.store(used_, std::memory_order_relaxed); // with the word that follows
+        if (!memory_->part.end(turn_of(task_), count_)) {
+            stay(); // the parent reads what was before
+            return false;
+        }
+        ++count_;
+        return used_ <= most;
+    }
+
+    channel_memory& memory_;
+    const call_strand& strand_;
+    wire::writer value_;
+    std::uint64_t task_ = 0;
+    std::uint64_t used_ = 0; // bytes of the region; 0: none, as no part has begun
+    std::uint64_t count_ = 0;
+    std::uint64_t most_used_ = 0;
+    std::uint64_t kept_for_ = 0; // the task whose results the parent may still read there; 0: none
+};
+
 class worker {
 public:
     explicit worker(channel_memory& memory, bool output_is_read)
         : memory_(memory),
           ring_(memory->ring),
           strand_(runtime_, *memory),
+          parts_(memory, strand_),
           results_(memory.results()),
           flushes_(output_is_read) {}
 
@@ -108,11 +204,13 @@ private:
         message_kind kind = message_kind::value;
         result_.clear();
         note_call(&slot);
+        parts_.next_call(task);
         try {
             strand_.begin(task, base::time_point(base::duration(slot.deadline)));
             const core::detail::runs_here here(strand_);
             wire::reader call(message_of(slot));
             wire::run_call(functions_, call, result_);
+            if (!parts_.message().empty()) kind = message_kind::parts;
         } catch (const base::cancelled&) {
             kind = strand_.cancelled() ? message_kind::cancelled : fail();
             if (kind == message_kind::cancelled) result_.clear();
@@ -139,24 +237,22 @@ private:
         return message_kind::failure;
     }
     void answer(std::uint64_t task, call_slot& slot, message_kind kind) {
-        const auto too_long = [&] { return result_.size() > results_.capacity(); };
-        if (too_long()) {
+        if (result_.size() > results_.capacity()) {
             const std::size_t size = result_.size();
             try {
-                throw std::length_error(
-                    "the result has " + std::to_string(size) + " bytes, and the pool takes at most " +
-                    std::to_string(results_.capacity()) + ": raise pool_options::max_message");
+                throw result_is_too_long(size, results_.capacity());
             } catch (...) {
                 kind = fail();
             }
         }
-        const auto message = result_.message();
+        const auto message = kind == message_kind::parts ? parts_.message() : result_.message();
         slot.kind = kind;
         slot.size = message.size();
         if (message.size() <= inline_bytes) {
             if (!message.empty()) std::memcpy(slot.bytes.data(), message.data(), message.size());
             return;
         }
+        if (kind == message_kind::parts && message.size() > copied_part_bytes) return parts_.stay();
         slot.place = room_for(task, message.size());
         std::memcpy(memory_.results().data() + slot.place, message.data(), message.size());
     }
@@ -171,10 +267,7 @@ private:
                 ends_[task % slot_count] = results_.end();
                 return *at;
             }
-            memory_->room_wanted.store(1, std::memory_order_seq_cst); // invariant 2 of the channel
-            if (memory_->retired.load(std::memory_order_seq_cst) == retired)
-                sleep_on(memory_->room_wanted, 1);
-            memory_->room_wanted.store(0, std::memory_order_relaxed); // only saves the parent a wake-up
+            wait_until_retired(*memory_, retired);
         }
     }
 
@@ -182,6 +275,7 @@ private:
     core::runtime runtime_{core::runtime_options{.threads = 0}}; // of the context tree; it runs nothing
     basic_ring_worker<ring_words, wakes> ring_;
     call_strand strand_;
+    shared_parts parts_;
     wire::function_table functions_;
     wire::writer result_;
     adaptive_spin spin_;

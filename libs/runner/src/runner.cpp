@@ -1,3 +1,4 @@
+#include <tenure/runner/parts.hpp>
 #include <tenure/runner/runner.hpp>
 
 namespace tenure::inline v0::runner {
@@ -7,6 +8,19 @@ runner::~runner() = default;
 remote_error::remote_error(std::string type, std::string message)
     : error(type + ": " + message),
       text_(std::make_shared<const text>(text{std::move(type), std::move(message)})) {}
+
+namespace {
+thread_local constinit part_results* innermost = nullptr;
+} // namespace
+
+part_results::part_results() noexcept : outer_(innermost) { innermost = this; }
+part_results::~part_results() { innermost = outer_; }
+part_results& part_results::here() {
+    if (!innermost)
+        throw base::usage_error(
+            "a job of several parts was started by hand: its runner calls it, where it runs");
+    return *innermost;
+}
 
 namespace detail {
 

@@ -3,6 +3,7 @@
 #include <tenure/base/clock.hpp>
 #include <tenure/base/spawn_site.hpp>
 #include <tenure/parallel/progress.hpp>
+#include <tenure/runner/runner.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -77,16 +78,18 @@ struct map_plan {
     base::duration progress_every;
     std::optional<std::size_t> total; // items
     base::spawn_site site;
+    runner::runner* elsewhere; // that carries the items to other processes; null: they are called here
+    unsigned calls_a_job;      // there: that its worker has at once
 
     /// Before attempt n, which is the second or a later one.
     base::duration pause_before(unsigned n) const noexcept;
 };
 /// Throws: usage_error that names the option and what it may be.
-map_plan plan_of(map_options&& o, const base::spawn_site& site);
+map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* on);
 inline constexpr base::duration no_limit = base::duration::max();
 
-/// jobs as a number of at least one. Throws: usage_error.
-unsigned count_of_jobs(int jobs);
+/// jobs as a number of at least one; a negative one counts from `most`, or from the processors if that is 0. Throws: usage_error.
+unsigned count_of_jobs(int jobs, unsigned most = 0);
 
 } // namespace detail
 } // namespace tenure::inline v0::parallel

@@ -77,6 +77,7 @@ public:
     /// For runner::call(p, f, args...) and what is built on runners. Cancel, throws: as call().
     core::task<> run(tenure::runner::job& j) override;
     unsigned width() const noexcept override;
+    std::uint64_t most_bytes() const noexcept override;
     std::string_view kind() const noexcept override { return "processes"; }
 
     /// Accepts no more calls; fails those that no worker has begun, cancels those that run, tells the workers to leave, ends

@@ -13,6 +13,7 @@ class inline_runner final : public runner {
 public:
     core::task<> run(job& j) override;
     unsigned width() const noexcept override { return 0; }
+    bool is_here() const noexcept override { return true; }
     std::string_view kind() const noexcept override { return "inline"; }
 };
 
@@ -28,6 +29,7 @@ public:
     explicit threads(unsigned n);
     core::task<> run(job& j) override;
     unsigned width() const noexcept override { return width_; }
+    bool is_here() const noexcept override { return true; }
     std::string_view kind() const noexcept override { return "threads"; }
 
 private:

@@ -11,6 +11,7 @@
 #include <tenure/wire/function.hpp>
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -21,6 +22,8 @@
 namespace tenure::inline v0::runner {
 
 using wire::fn;
+
+class parts;
 
 /// One call: run here, or carried elsewhere. Either run_here() or read_result() comes, once.
 /// Owner: whoever awaits runner::run(). Threads: one at a time.
@@ -33,9 +36,11 @@ public:
     virtual void run_here() = 0;
     /// Appends the call as a message. What it refers to lives as long as the job.
     /// Throws: as wire::write_call.
-    virtual void write_call(wire::writer& w) const = 0;
+    virtual void write_call(wire::writer& w) = 0;
     /// Takes the result from a message that holds nothing else. Throws: wire_error.
     virtual void read_result(wire::reader& r) = 0;
+    /// Not null: it has several parts, whose results go there instead of to read_result().
+    virtual parts* several() noexcept { return nullptr; }
     /// Of the function, for people.
     virtual std::string_view name() const noexcept = 0;
 
@@ -59,6 +64,10 @@ public:
     virtual core::task<> run(job& j) = 0;
     /// How many jobs run at once; 0: as many as the awaiting tasks' runtime has workers.
     virtual unsigned width() const noexcept = 0;
+    /// Jobs run in this process, on its memory: how is then the caller's to choose, and width() the most.
+    virtual bool is_here() const noexcept { return false; }
+    /// How long a call may be, as a message.
+    virtual std::uint64_t most_bytes() const noexcept { return std::numeric_limits<std::uint64_t>::max(); }
     /// "inline", "threads", …
     virtual std::string_view kind() const noexcept = 0;
 };
@@ -104,7 +113,7 @@ public:
             result_.emplace(std::apply(f_, std::move(values_)));
         }
     }
-    void write_call(wire::writer& w) const override {
+    void write_call(wire::writer& w) override {
         w.fixed(wire::name_of_function<F>());
         if constexpr (!wire::detail::stateless<F>) wire::write(w, f_);
         std::apply([&](const Values&... v) { (wire::write(w, v), ...); }, values_);

@@ -57,6 +57,18 @@ public:
         static_assert(std::is_trivially_copyable_v<T>);
         std::memcpy(room(sizeof(T)), &v, sizeof(T));
     }
+    /// What was written as `fixed` when the message had `at` bytes becomes v.
+    template <class T>
+    void fixed_at(std::size_t at, const T& v) {
+        static_assert(std::is_trivially_copyable_v<T>);
+        if (size() < sizeof(T) || at > size() - sizeof(T))
+            fail("a fixed value", "there is none at this place");
+        std::memcpy(begin_ + at, &v, sizeof(T));
+    }
+    /// Takes back what was written since the message had n bytes; not segments.
+    void shrink_to(std::size_t n) noexcept {
+        if (n < size()) at_ = begin_ + n;
+    }
     /// A count of elements, then the elements, which take n bytes: here, or as a segment.
     void block(std::uint64_t count, const void* from, std::size_t n) {
         if (n >= out_of_band_from_) {

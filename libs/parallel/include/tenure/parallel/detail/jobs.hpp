@@ -20,8 +20,8 @@
 #include <tenure/core/runtime.hpp>
 #include <tenure/core/stand_in.hpp>
 #include <tenure/core/stream.hpp>
-#include <tenure/parallel/detail/item_turn.hpp>
 #include <tenure/parallel/options.hpp>
+#include <tenure/runner/detail/item_turn.hpp>
 
 #include <deque>
 #include <exception>
@@ -65,6 +65,8 @@ private:
 };
 
 namespace detail {
+
+using runner::detail::item_turn;
 
 /// Items that a job takes at once, with their results.
 class batch {
@@ -154,6 +156,8 @@ public:
     }
     /// False: the item was given up; the job touches nothing more.
     bool end(job& me, std::size_t k) noexcept { return !timed_ || me.doing->turn.end(me.turn, k); }
+    /// What an item fails with that was given up.
+    std::string taken_too_long(const batch& b, std::size_t k) const;
     bool has_retries(const batch& b) const noexcept { return b.attempt <= plan.retries; }
     /// Item k, which is nobody's, has failed: it gets another attempt. False: it does not, and `error` is why.
     bool try_again(batch& b, std::size_t k, std::exception_ptr& error, bool timed_out) noexcept;
@@ -231,6 +235,9 @@ private:
     bool has_told_ = true; // the last time it was told, nothing was thrown; confined to who tells
     std::optional<core::group> pauses_; // constant from the first offer on
 };
+
+/// The runner has broken its contract.
+std::exception_ptr no_results(const runner::runner& on);
 
 /// However the collector ends, the jobs are stopped.
 class stop_jobs {

@@ -3,6 +3,7 @@
 #include <tenure/base/ref.hpp>
 #include <tenure/core/operation.hpp>
 #include <tenure/process/options.hpp>
+#include <tenure/runner/parts.hpp>
 #include <tenure/runner/runner.hpp>
 
 #include <array>
@@ -25,9 +26,13 @@ struct call_record : core::detail::pooled {
     std::array<std::byte, 256> scratch; // first: the writer begins in it
     wire::writer message{scratch};
 
-    const base::duration timeout; // constant once submitted, as the next two
+    const base::duration
+        timeout; // of it, or of each of its parts; constant once submitted, as the next three
     const std::optional<base::duration> grace;
     base::time_point deadline = base::never;
+    std::uint64_t parts = 0; // 0: it is one call
+    pid_t worker =
+        0; // who has run parts of it, whose results are in the message; if it failed, `error` is the next part's
 
     place at = place::nowhere;
     ending how = ending::value;
@@ -71,6 +76,8 @@ protected:
     ~call_base();
     /// Throws what the call threw, worker_died, timeout_error, closed_error, start_error. The bytes of the value.
     std::span<const std::byte> reply();
+    /// The same for a call of several parts, which are told.
+    void reply(runner::parts& to);
 
 private:
     base::ref<call_taker> pool_;
@@ -112,6 +119,7 @@ public:
     await_job(base::ref<call_taker> pool, std::unique_ptr<call_record> r, runner::job& j) noexcept
         : call_base(std::move(pool), std::move(r)), job_(j) {}
     void result() {
+        if (runner::parts* const several = job_.several()) return reply(*several);
         wire::reader from(reply());
         job_.read_result(from);
     }

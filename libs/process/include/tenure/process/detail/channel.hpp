@@ -1,18 +1,24 @@
 // The memory that the parent shares with one worker: the ring (worker_ring.hpp), a slot of bytes for each of its tasks, an arena
-// in each direction for messages that are larger than a slot, and the word by which a running call is cancelled.
+// in each direction for messages that are larger than a slot, the word by which a running call is cancelled, and what a call of
+// several parts (runner/parts.hpp) has done so far.
 //
 // WHO WRITES    header: the parent, before the worker exists · ring, slots: worker_ring.hpp · retired, cancel: the parent
 //               room_wanted: set by the worker, cleared by either · calls arena: the parent · results arena: the worker
+//               part: the worker, and the parent by give_up() · part_bytes, parts: the worker
 // INVARIANTS
 //  1. The arenas are queues: blocks are taken in the order of the tasks, and given back in that order. A call's block is given
 //     back when the task is retired or has run; a result's when `retired` has passed its task.
 //  2. Who waits for room in the results arena has said so and looked again; who moves `retired` looks afterwards (both
 //     sequentially consistent, as in the ring).
 //  3. `cancel` names a task that is taken; its text is written before, and not again while that task runs.
+//  4. A call of several parts lays its results down in `parts`, one after the other, and says so by `part` (item_turn.hpp; the turn
+//     is turn_of(task), and another one once a part was given up): if that says that k parts have ended, the first k results
+//     are there, whatever becomes of the worker. They stay until the task is retired, if its result is `parts`.
 // The layout is part of the worker protocol (docs/reference/worker_protocol.md).
 #pragma once
 #include <tenure/io/unique_fd.hpp>
 #include <tenure/process/detail/worker_ring.hpp>
+#include <tenure/runner/detail/item_turn.hpp>
 
 #include <array>
 #include <atomic>
@@ -28,7 +34,17 @@ inline constexpr std::size_t slot_count = 64;
 inline constexpr std::size_t slot_bytes = 512;
 inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
 
-enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3, died = 4 };
+/// parts: of some or all parts of a call, as a uint64 that says how many, and the results. In the region for parts if there
+/// are more than copied_part_bytes of them; otherwise as a value.
+enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3, died = 4, parts = 5 };
+inline constexpr std::uint64_t copied_part_bytes = std::uint64_t{1} << 16;
+
+/// Before a part's result.
+enum class part_kind : std::uint8_t { value = 0, failure = 1 };
+constexpr std::uint32_t turn_of(std::uint64_t task) noexcept {
+    return static_cast<std::uint32_t>(task << 1) &
+           0x7FFF'FFFE; // even; the odd ones are of tasks with a part given up
+}
 
 /// Of a call: the worker takes no more if this one fails. For initializers.
 inline constexpr std::uint32_t leave_if_it_fails = 1;
@@ -55,6 +71,8 @@ struct channel_header {
     std::uint64_t calls_at = 0;    // offset of the arena that the parent writes
     std::uint64_t results_at = 0;  // and of the other one
     std::uint64_t arena_bytes = 0; // of each
+    std::uint64_t parts_at = 0;    // of the region for parts
+    std::uint64_t parts_bytes = 0;
 };
 
 struct channel {
@@ -65,6 +83,9 @@ struct channel {
     alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
     std::uint32_t cancel_reason = 0;                  // base::reason
     std::array<char, 180> cancel_text{};              // ends with 0
+    alignas(64) runner::detail::basic_item_turn<shared_atomic> part;
+    std::atomic<std::uint64_t> part_bytes{
+        0}; // that the results of its parts have, with the count before them
     std::array<call_slot, slot_count> slots;
 
     call_slot& slot_of(std::uint64_t task) noexcept { return slots[task % slot_count]; }
@@ -74,7 +95,8 @@ static_assert(offsetof(channel, ring) == 64 && offsetof(ring_words, worker_parke
               offsetof(ring_words, parent_waits) == 516 && offsetof(ring_words, stop) == 520 &&
               offsetof(channel, retired) == 640 && offsetof(channel, room_wanted) == 648 &&
               offsetof(channel, cancel) == 704 && offsetof(channel, cancel_reason) == 712 &&
-              offsetof(channel, cancel_text) == 716 && offsetof(channel, slots) == 896);
+              offsetof(channel, cancel_text) == 716 && offsetof(channel, part) == 896 &&
+              offsetof(channel, part_bytes) == 904 && offsetof(channel, slots) == 960);
 
 /// Sleeps while the word, in memory that processes share, is `expected`; or less long.
 void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
@@ -96,6 +118,7 @@ public:
     channel* operator->() const noexcept { return channel_; }
     std::span<std::byte> calls() const noexcept { return calls_; }
     std::span<std::byte> results() const noexcept { return results_; }
+    std::span<std::byte> parts() const noexcept { return parts_; }
     int fd() const noexcept { return fd_.get(); }
     /// Others have it.
     void close_fd() noexcept { fd_.reset(); }
@@ -108,7 +131,13 @@ private:
     channel* channel_ = nullptr;
     std::span<std::byte> calls_;
     std::span<std::byte> results_;
+    std::span<std::byte> parts_;
 };
+
+inline constexpr std::uint64_t kept_bytes = std::uint64_t{256}
+                                            << 20; // that empty shared memory goes on holding
+/// Gives back the memory of what lies behind the first kept_bytes. It is there again, empty, where it is used.
+void give_memory_back(std::span<std::byte> shared) noexcept;
 
 /// Blocks of an arena, taken and given back in one order. When nothing is taken it begins anew, so that a lone large message
 /// always meets the same pages.
@@ -125,7 +154,6 @@ public:
     std::uint64_t capacity() const noexcept { return arena_.size(); }
 
 private:
-    static constexpr std::uint64_t kept = 256u << 20; // bytes that an empty arena goes on holding
     std::span<std::byte> arena_;
     // Positions that only grow; the place is the position modulo the size. begin_ <= end_ <= begin_ + size.
     std::uint64_t begin_ = 0;

@@ -1,5 +1,5 @@
 // Whose turn a batch's items are: the job's that runs them one after the other, or, once one has taken too long, that of the job
-// which goes on behind it.
+// which goes on behind it. In the memory of one process, or in memory that a pool shares with a worker.
 //
 // One word: turn | index of the next item | running.
 //   begin     (t, i, 0) -> (t, i, 1)        the job of turn t        nobody else writes while nothing runs
@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace tenure::inline v0::parallel::detail {
+namespace tenure::inline v0::runner::detail {
 
 /// `Atomic` is a parameter so that the model checker in tests/model runs this very code.
 template <template <class> class Atomic>
@@ -61,4 +61,4 @@ private:
 
 using item_turn = basic_item_turn<std::atomic>;
 
-} // namespace tenure::inline v0::parallel::detail
+} // namespace tenure::inline v0::runner::detail

@@ -1,0 +1,157 @@
+// The two ends of a map: the dispatcher, which reads its items, and the collector, which hands its results on.
+#pragma once
+#include <tenure/core/group.hpp>
+#include <tenure/core/stream.hpp>
+#include <tenure/parallel/detail/jobs.hpp>
+
+#include <map>
+#include <vector>
+
+namespace tenure::inline v0::parallel::detail {
+
+// The dispatcher: reads items as far as the window allows.
+template <class State>
+core::task<> dispatch(std::shared_ptr<State> st) {
+    using items = typename State::items;
+    std::exception_ptr error;
+    std::size_t index = 0;
+    bool more = true;
+    while (more) {
+        const std::size_t n = co_await st->room();
+        auto b = std::make_shared<items>(index);
+        b->in.reserve(n);
+        try {
+            while (b->in.size() < n && more) {
+                std::optional<typename State::item> one;
+                if constexpr (State::source_type::awaits)
+                    one = co_await st->source.next();
+                else
+                    st->source.next(one);
+                if (one)
+                    b->in.push_back(std::move(*one));
+                else
+                    more = false;
+            }
+        } catch (...) { // what was read before is worked on
+            error = std::current_exception();
+            more = false;
+        }
+        index += b->in.size();
+        b->out.resize(b->in.size());
+        if (!b->in.empty()) st->offer(std::move(b));
+    }
+    st->end_of_items(std::move(error));
+}
+
+// The collector: hands results on, each once. An item that is tried again is missing in its batch, and comes in one of its own.
+template <class Out, class State>
+class collector {
+    static constexpr bool outcomes = std::is_same_v<Out, typename State::result>;
+
+public:
+    collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
+
+    core::task<> run() {
+        while (auto b = co_await from_.next_done()) {
+            if (from_.plan.in_order)
+                keep(std::move(b), 0);
+            else
+                for (std::size_t k = there(*b, 0); k < b->count(); k = there(*b, k))
+                    k = co_await deliver(*b, k);
+            while (!early_.empty() && early_.begin()->first == turn_) {
+                const auto next = early_.extract(early_.begin()).mapped();
+                const std::size_t k = co_await deliver(*next, turn_ - next->first);
+                turn_ = next->first + k;
+                keep(next, k);
+            }
+        }
+        if (const auto e = from_.source_error()) failures_.push_back(e);
+        if (failures_.size() == 1) std::rethrow_exception(failures_.front());
+        if (!failures_.empty()) throw base::group_error(std::move(failures_));
+    }
+
+private:
+    bool fails_at_once() const noexcept { return !outcomes && !from_.plan.keep_going; }
+    static auto& results_of(batch& b) { return static_cast<typename State::items&>(b).out; }
+    // The first result from k on.
+    static std::size_t there(batch& b, std::size_t k) {
+        const auto& out = results_of(b);
+        while (k < out.size() && !out[k])
+            ++k;
+        return k;
+    }
+    // Until the turn of what it has from k on.
+    void keep(std::shared_ptr<batch> b, std::size_t k) {
+        k = there(*b, k);
+        if (k == b->count()) return;
+        const std::size_t index = b->first + k;
+        if (index != turn_ && fails_at_once()) throw_failure_of(*b, k);
+        early_.emplace(index, std::move(b));
+    }
+    static void throw_failure_of(batch& b, std::size_t k) {
+        auto& out = results_of(b);
+        for (; k < out.size(); ++k)
+            if (out[k] && !*out[k]) (void)out[k]->value();
+    }
+    // From k on, up to the first that is not there: which one that is.
+    core::task<std::size_t> deliver(batch& b, std::size_t k) {
+        auto& out = results_of(b);
+        auto* one = out.data() + k;
+        for (auto* const end = out.data() + out.size(); one != end && *one; ++one) {
+            if constexpr (outcomes) {
+                co_await to_.send(std::move(**one));
+            } else if (**one) {
+                co_await to_.send(std::move(**one).value());
+            } else if (fails_at_once()) {
+                (void)(*one)->value();
+            } else {
+                failures_.push_back(failure_of(**one));
+            }
+            one->reset();
+        }
+        const auto to = static_cast<std::size_t>(one - out.data());
+        from_.delivered(to - k);
+        co_return to;
+    }
+    static std::exception_ptr failure_of(const typename State::result& one) {
+        try {
+            (void)one.value();
+        } catch (...) {
+            return std::current_exception();
+        }
+        return nullptr;
+    }
+    core::sink<Out>& to_;
+    State& from_;
+    std::vector<std::exception_ptr> failures_;
+    std::size_t turn_ = 0;                                // the item whose result comes next
+    std::map<std::size_t, std::shared_ptr<batch>> early_; // by the first item whose result waits for its turn
+};
+
+template <class Out, class State>
+core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
+    const stop_jobs at_exit(*st);
+    st->start_watch();
+    auto parts = [&](core::group g) -> core::task<> {
+        st->pause_in(g);
+        if (st->plan.progress) (void)g.spawn_background(State::tell_progress, st);
+        (void)g.spawn(dispatch<State>, st);
+        collector<Out, State> results(to, *st);
+        co_await results.run();
+    };
+    std::exception_ptr failure;
+    try {
+        co_await core::with_group(std::ref(parts));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    st->stop();
+    try {
+        st->tell_end();
+    } catch (...) {
+        if (!failure) failure = std::current_exception();
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+
+} // namespace tenure::inline v0::parallel::detail
