@@ -75,7 +75,8 @@ channel_memory::channel_memory(io::unique_fd fd) : fd_(std::move(fd)) {
     channel_ = std::launder(static_cast<channel*>(at_));
     const channel_header& h = channel_->header;
     if (h.magic != channel_header().magic || h.version != protocol_version || h.slots != slot_count ||
-        h.calls_at > size || h.results_at > size || h.arena_bytes > size - std::max(h.calls_at, h.results_at) || h.parts_at > size ||
+        h.calls_at > size || h.results_at > size ||
+        h.arena_bytes > size - std::max(h.calls_at, h.results_at) || h.parts_at > size ||
         h.parts_bytes > size - h.parts_at)
         throw wire::wire_error("this is no worker channel of version " + std::to_string(protocol_version) +
                                ": the parent was built from another version of tenure");

@@ -111,7 +111,7 @@ int main() {
             ++task;
             continue;
         }
-        char* const slot = channel + 896 + task % 64 * 512;
+        char* const slot = channel + 960 + task % 64 * 512;
         std::uint64_t size = 0;
         std::uint64_t place = 0;
         std::memcpy(&size, slot, 8);

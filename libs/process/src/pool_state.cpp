@@ -524,7 +524,7 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
     try {
         std::vector<std::byte> copy;
         std::span<const std::byte> bytes;
-        const bool in_region = kind == message_kind::parts && size > copied_part_bytes;
+        const bool in_region = kind == message_kind::parts && size > most_copied(arena);
         const std::span<const std::byte> area = in_region ? w.memory.parts() : arena;
         const std::uint64_t at = in_region ? 0 : place;
         if (size > inline_bytes && (size > area.size() || at > area.size() - size))

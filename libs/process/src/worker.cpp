@@ -5,6 +5,7 @@
 
 #include <tenure/core/operation.hpp>
 #include <tenure/core/runtime.hpp>
+#include <tenure/core/this_task.hpp>
 #include <tenure/process/detail/adaptive_spin.hpp>
 #include <tenure/runner/parts.hpp>
 #include <tenure/wire/function.hpp>
@@ -252,7 +253,8 @@ private:
             if (!message.empty()) std::memcpy(slot.bytes.data(), message.data(), message.size());
             return;
         }
-        if (kind == message_kind::parts && message.size() > copied_part_bytes) return parts_.stay();
+        if (kind == message_kind::parts && message.size() > most_copied(memory_.results()))
+            return parts_.stay();
         slot.place = room_for(task, message.size());
         std::memcpy(memory_.results().data() + slot.place, message.data(), message.size());
     }

@@ -20,6 +20,7 @@
 #include <tenure/process/detail/worker_ring.hpp>
 #include <tenure/runner/detail/item_turn.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -35,9 +36,11 @@ inline constexpr std::size_t slot_bytes = 512;
 inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
 
 /// parts: of some or all parts of a call, as a uint64 that says how many, and the results. In the region for parts if there
-/// are more than copied_part_bytes of them; otherwise as a value.
+/// are more bytes than are copied; otherwise as a value.
 enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3, died = 4, parts = 5 };
-inline constexpr std::uint64_t copied_part_bytes = std::uint64_t{1} << 16;
+constexpr std::uint64_t most_copied(std::span<const std::byte> results_arena) noexcept {
+    return std::min<std::uint64_t>(std::uint64_t{1} << 16, results_arena.size());
+}
 
 /// Before a part's result.
 enum class part_kind : std::uint8_t { value = 0, failure = 1 };
@@ -83,7 +86,7 @@ struct channel {
     alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
     std::uint32_t cancel_reason = 0;                  // base::reason
     std::array<char, 180> cancel_text{};              // ends with 0
-    alignas(64) runner::detail::basic_item_turn<shared_atomic> part;
+    alignas(64) runner::detail::item_turn part;
     std::atomic<std::uint64_t> part_bytes{
         0}; // that the results of its parts have, with the count before them
     std::array<call_slot, slot_count> slots;
@@ -158,7 +161,8 @@ private:
     // Positions that only grow; the place is the position modulo the size. begin_ <= end_ <= begin_ + size.
     std::uint64_t begin_ = 0;
     std::uint64_t end_ = 0;
-    std::uint64_t highest_ = 0; // bytes that have been used since it held the last time no more than `kept`
+    std::uint64_t highest_ =
+        0; // bytes that have been used since it held the last time no more than kept_bytes
 };
 
 } // namespace tenure::inline v0::process::detail

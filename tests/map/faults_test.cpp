@@ -1,0 +1,235 @@
+// What an item can do to the worker process that runs it, and what that costs the others: nothing.
+#include "map_runners.hpp"
+
+#include <tenure/core/scope.hpp>
+#include <tenure/core/sleep.hpp>
+#include <tenure/core/this_task.hpp>
+#include <tenure/process/errors.hpp>
+
+#include <ranges>
+
+namespace map_runners {
+namespace {
+
+/// For an item that does not hang, on a busy machine, too.
+constexpr auto enough = 500ms;
+
+/// Items 0 to n - 1, of which some do something else.
+std::vector<int> some_act(int n, const std::map<std::size_t, int>& which) {
+    std::vector<int> items = first(n);
+    for (const auto& [index, what] : which)
+        items[index] = what;
+    return items;
+}
+
+class MapInProcesses : public WorkerProcesses {
+protected:
+    /// Each item has its outcome, and was begun once.
+    void check(std::vector<int> items, map_options o, const std::map<item_status, std::size_t>& expected) {
+        log_of_calls calls;
+        auto got = all_of(parallel::map_outcomes(rt(), workers(), items, acts{calls.file()}, o));
+        ASSERT_EQ(got.size(), items.size());
+        if (o.order == order::completion) sort_by_index(got);
+        std::map<item_status, std::size_t> counts;
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            EXPECT_EQ(got[i].index(), i);
+            ++counts[got[i].status()];
+            if (got[i]) {
+                EXPECT_EQ(got[i].value(), 2 * items[i]);
+            } else {
+                EXPECT_LT(items[i], 0) << i;
+            }
+        }
+        EXPECT_EQ(counts, expected);
+        for (const auto& [index, times] : calls.read())
+            EXPECT_EQ(times, 1) << index;
+    }
+};
+
+TEST_F(MapInProcesses, AnItemThatDiesCostsItself) {
+    for (const auto by : {order::input, order::completion})
+        for (const std::size_t batch : {1u, 2u, 10u, 100u})
+            check(some_act(100, {{0, dies}, {41, dies}, {42, leaves}, {99, dies}}),
+                  {.batch_size = batch, .order = by},
+                  {{item_status::done, 96}, {item_status::worker_died, 4}});
+}
+TEST_F(MapInProcesses, ItsDeathTellsHow) {
+    auto got = all_of(
+        parallel::map_outcomes(rt(), workers(), some_act(3, {{1, leaves}}), acts{}, {.batch_size = 3}));
+    try {
+        (void)got.at(1).value();
+        FAIL();
+    } catch (const process::worker_died& e) {
+        EXPECT_EQ(e.exit_status(), 3);
+    }
+}
+TEST_F(MapInProcesses, R097_AnItemThatHangsCostsItself) {
+    for (const auto by : {order::input, order::completion})
+        for (const std::size_t batch : {1u, 7u, 100u})
+            check(some_act(100, {{50, stuck}}), {.timeout = enough, .batch_size = batch, .order = by},
+                  {{item_status::done, 99}, {item_status::timed_out, 1}});
+}
+TEST_F(MapInProcesses, MoreThatHangThanThereAreWorkers) {
+    check(some_act(60, {{0, stuck}, {1, stuck}, {2, stuck}, {30, stuck}, {59, stuck}}),
+          {.timeout = enough, .batch_size = 6}, {{item_status::done, 55}, {item_status::timed_out, 5}});
+}
+TEST_F(MapInProcesses, ATimeoutNamesItsItem) {
+    auto results = parallel::map(rt(), workers(), some_act(20, {{7, stuck}}), acts{},
+                                 {.timeout = enough, .batch_size = 20, .name = "squares"});
+    for (int i = 0; i < 7; ++i)
+        EXPECT_EQ(results.blocking_next(), 2 * i);
+    try {
+        (void)results.blocking_next();
+        FAIL();
+    } catch (const timeout_error& e) {
+        EXPECT_STREQ(e.what(), "squares: item 7 has taken more than 500 ms");
+    }
+}
+TEST_F(MapInProcesses, TheTimeIsOfEachItemAndNotOfItsBatch) {
+    const auto slow = [](int i) {
+        ::usleep(10'000);
+        return i;
+    };
+    const auto got =
+        all_of(parallel::map_outcomes(rt(), workers(), first(40), slow, {.timeout = 5s, .batch_size = 40}));
+    EXPECT_TRUE(std::all_of(got.begin(), got.end(), [](const auto& one) { return bool(one); }));
+}
+TEST_F(MapInProcesses, AnItemThatHearsOfItsTimeoutKeepsItsWorker) {
+    const auto waits = [](int i) {
+        while (i == 5)
+            core::this_task::checkpoint();
+        return ::getpid();
+    };
+    process::pool& p = workers({.workers = 1, .grace = 1h});
+    auto got =
+        all_of(parallel::map_outcomes(rt(), p, first(10), waits, {.timeout = enough, .batch_size = 10}));
+    ASSERT_EQ(got.size(), 10u);
+    EXPECT_EQ(got[5].status(), item_status::timed_out);
+    EXPECT_EQ(got[9].value(), got[0].value());
+    EXPECT_EQ(p.status().replaced, 0u);
+}
+TEST_F(MapInProcesses, RetriesAfterDeaths) {
+    log_of_calls calls;
+    auto got = all_of(parallel::map_outcomes(rt(), workers(), some_act(10, {{4, dies}}), acts{calls.file()},
+                                             {.retries = 2, .backoff = {.first = 1ms}, .batch_size = 10}));
+    EXPECT_EQ(got.at(4).status(), item_status::worker_died);
+    EXPECT_EQ(got.at(4).attempts(), 3u);
+    for (const auto& [index, times] : calls.read())
+        EXPECT_EQ(times, index == 4 ? 3 : 1) << index;
+}
+TEST_F(MapInProcesses, WorkersThatAreKilledLoseOneItemEach) {
+    log_of_calls calls;
+    struct slow_acts {
+        std::string file;
+        int operator()(int i) const {
+            ::usleep(1000);
+            return acts{file}(i);
+        }
+    };
+    process::pool& p = workers();
+    auto results = parallel::map_outcomes(rt(), p, first(400), slow_acts{calls.file()}, {.batch_size = 20});
+    std::size_t died = 0, kills = 0, n = 0;
+    for (const auto& one : results) {
+        died += one.status() == item_status::worker_died;
+        ASSERT_TRUE(one || one.status() == item_status::worker_died);
+        if (++n % 100 != 0) continue;
+        for (const pid_t pid : p.status().workers) {
+            ASSERT_GT(pid, 0);
+            kills += ::kill(pid, SIGKILL) == 0;
+        }
+    }
+    EXPECT_EQ(n, 400u);
+    EXPECT_LE(died, kills);
+    for (const auto& [index, times] : calls.read())
+        EXPECT_EQ(times, 1) << index;
+}
+TEST_F(MapInProcesses, DroppingItEndsWhatRuns) {
+    {
+        auto results = parallel::map(rt(), workers(), some_act(100, {{10, stuck}, {11, stuck}}), acts{},
+                                     {.batch_size = 1});
+        EXPECT_EQ(results.blocking_next(), 0);
+    }
+    EXPECT_EQ(all_of(parallel::map(rt(), workers(), first(4), fn<&doubled>)), (std::vector<int>{0, 2, 4, 6}));
+}
+TEST_F(MapInProcesses, ADeadlineEndsIt) {
+    auto results = parallel::map(rt(), workers(), std::vector<int>(50, stuck), acts{}, {.deadline = 50ms});
+    EXPECT_THROW((void)results.blocking_next(), timeout_error);
+}
+TEST_F(MapInProcesses, AnItemThatCannotBeSentIsItsOwnFailure) {
+    process::pool& p = workers({.workers = 2, .max_message = 4096});
+    std::vector<std::string> items(20, std::string(100, 'x'));
+    items[0] = items[7] = std::string(5000, 'y');
+    const auto length = [](const std::string& s) { return s.size(); };
+    auto got = all_of(parallel::map_outcomes(rt(), p, items, length, {.batch_size = 20}));
+    ASSERT_EQ(got.size(), 20u);
+    for (std::size_t i = 0; i < 20; ++i) {
+        if (i == 0 || i == 7)
+            EXPECT_THROW((void)got[i].value(), base::usage_error);
+        else
+            EXPECT_EQ(got[i].value(), 100u);
+    }
+}
+TEST_F(MapInProcesses, AResultThatIsTooLongIsItsOwnFailure) {
+    process::pool& p = workers({.workers = 1, .max_message = 4096});
+    const auto text = [](int n) { return std::string(static_cast<std::size_t>(n), 'x'); };
+    const std::vector<int> sizes{10, 100'000, 4000, 4000, 4000, 0, 9000, 1};
+    auto got = all_of(parallel::map_outcomes(rt(), p, sizes, text, {.batch_size = 8}));
+    ASSERT_EQ(got.size(), sizes.size());
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        if (sizes[i] > 4096)
+            EXPECT_THROW((void)got[i].value(), std::length_error);
+        else
+            EXPECT_EQ(got[i].value().size(), static_cast<std::size_t>(sizes[i]));
+    }
+}
+TEST_F(MapInProcesses, ResultsThatFillTheSharedMemoryAgainAndAgain) {
+    process::pool& p = workers({.workers = 2, .max_message = 1 << 20});
+    const auto text = [](int n) { return std::string(static_cast<std::size_t>(n), 'x'); };
+    std::vector<int> sizes;
+    for (int i = 0; i < 200; ++i)
+        sizes.push_back(i * 1000);
+    std::size_t i = 0;
+    for (const std::string& s : parallel::map(rt(), p, sizes, text, {.batch_size = 16}))
+        ASSERT_EQ(s.size(), static_cast<std::size_t>(sizes[i++]));
+    EXPECT_EQ(i, sizes.size());
+}
+TEST_F(MapInProcesses, APoolThatIsClosedFailsTheItems) {
+    process::pool& p = workers();
+    p.close();
+    auto got = all_of(parallel::map_outcomes(rt(), p, first(100), fn<&doubled>));
+    ASSERT_EQ(got.size(), 100u);
+    for (const auto& one : got)
+        EXPECT_THROW((void)one.value(), base::closed_error);
+}
+TEST_F(MapInProcesses, AWorkerMayMapInProcessesOfItsOwn) {
+    const auto sums = [](int n) {
+        runtime inner(on_epoll(1));
+        process::pool p(inner, {.workers = 1});
+        int sum = 0;
+        for (const int i : parallel::map(inner, p, first(n), fn<&doubled>))
+            sum += i;
+        return sum;
+    };
+    EXPECT_EQ(all_of(parallel::map(rt(), workers(), std::vector<int>{3, 10}, sums)),
+              (std::vector<int>{6, 90}));
+}
+TEST_F(MapInProcesses, FewerJobsThanWorkers) {
+    const auto who = [](int) {
+        ::usleep(1000);
+        return ::getpid();
+    };
+    const auto pids =
+        all_of(parallel::map(rt(), workers({.workers = 3}), first(30), who, {.jobs = 1, .batch_size = 1}));
+    EXPECT_EQ(pids.size(), 30u);
+}
+TEST_F(MapInProcesses, ProgressCountsThem) {
+    parallel::map_progress last;
+    auto o = map_options{.batch_size = 5, .progress = [&](const parallel::map_progress& p) { last = p; }};
+    (void)all_of(parallel::map_outcomes(rt(), workers(), some_act(50, {{7, dies}, {20, fails}}), acts{}, o));
+    EXPECT_TRUE(last.last);
+    EXPECT_EQ(last.done, 48u);
+    EXPECT_EQ(last.failed, 2u);
+}
+
+} // namespace
+} // namespace map_runners

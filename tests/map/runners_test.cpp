@@ -1,0 +1,184 @@
+// What a map promises, on every runner.
+#include "map_runners.hpp"
+
+#include <tenure/core/scope.hpp>
+
+#include <array>
+#include <ranges>
+
+namespace map_runners {
+namespace {
+
+struct inline_one {
+    static std::unique_ptr<runner::runner> make(runtime&) {
+        return std::make_unique<runner::inline_runner>();
+    }
+};
+struct on_threads {
+    static std::unique_ptr<runner::runner> make(runtime&) { return std::make_unique<runner::threads>(2); }
+};
+struct in_processes {
+    static std::unique_ptr<runner::runner> make(runtime& rt) {
+        return std::make_unique<process::pool>(rt, process::pool_options{.workers = 2, .grace = 20ms});
+    }
+};
+
+template <class Kind>
+class MapOn : public testing::Test {
+protected:
+    ~MapOn() override {
+        on_.reset();
+        EXPECT_TRUE(rt_.close().abandoned.empty());
+        EXPECT_TRUE(rt_.audit().clean());
+    }
+    runtime rt_{on_epoll()};
+    std::unique_ptr<runner::runner> on_ = Kind::make(rt_);
+};
+using kinds = testing::Types<inline_one, on_threads, in_processes>;
+TYPED_TEST_SUITE(MapOn, kinds);
+
+TYPED_TEST(MapOn, GivesWhatTheFunctionReturnsInTheOrderOfTheItems) {
+    const auto got = all_of(parallel::map(this->rt_, *this->on_, first(5000), fn<&doubled>));
+    ASSERT_EQ(got.size(), 5000u);
+    for (std::size_t i = 0; i < got.size(); ++i)
+        ASSERT_EQ(got[i], static_cast<int>(2 * i));
+}
+TYPED_TEST(MapOn, GivesEachOnceInOrderOfCompletionWithBatchesOfOne) {
+    auto got = all_of(parallel::map(this->rt_, *this->on_, first(500), fn<&doubled>,
+                                    {.batch_size = 1, .order = order::completion}));
+    std::sort(got.begin(), got.end());
+    ASSERT_EQ(got.size(), 500u);
+    for (std::size_t i = 0; i < got.size(); ++i)
+        ASSERT_EQ(got[i], static_cast<int>(2 * i));
+}
+TYPED_TEST(MapOn, NothingOfNothing) {
+    EXPECT_TRUE(all_of(parallel::map(this->rt_, *this->on_, first(0), fn<&doubled>)).empty());
+}
+TYPED_TEST(MapOn, AFunctionKnowsTheIndexOfItsItem) {
+    const auto got =
+        all_of(parallel::map(this->rt_, *this->on_, first(300), fn<&index_of_it>, {.batch_size = 7}));
+    for (std::size_t i = 0; i < got.size(); ++i)
+        ASSERT_EQ(got[i], i);
+}
+TYPED_TEST(MapOn, AFailureCostsItsItem) {
+    std::vector<int> items = first(100);
+    items[3] = items[4] = items[99] = fails;
+    auto got = all_of(parallel::map_outcomes(this->rt_, *this->on_, items, acts{}, {.batch_size = 10}));
+    ASSERT_EQ(got.size(), 100u);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        ASSERT_EQ(got[i].index(), i);
+        if (items[i] == fails) {
+            EXPECT_EQ(got[i].status(), item_status::failed);
+            EXPECT_THROW((void)got[i].value(), std::out_of_range);
+        } else {
+            ASSERT_EQ(got[i].value(), 2 * items[i]);
+        }
+    }
+}
+TYPED_TEST(MapOn, TheFirstFailureEndsIt) {
+    std::vector<int> items = first(10'000);
+    items[20] = fails;
+    auto results = parallel::map(this->rt_, *this->on_, items, acts{});
+    int given = 0; // those before it that were done when it failed
+    const auto read_on = [&] {
+        while (const auto one = results.blocking_next())
+            EXPECT_EQ(*one, 2 * given++);
+    };
+    EXPECT_THROW(read_on(), std::out_of_range);
+    EXPECT_LE(given, 20);
+}
+TYPED_TEST(MapOn, MoveOnlyItemsAndResults) {
+    std::vector<std::unique_ptr<int>> items;
+    for (int i = 0; i < 50; ++i)
+        items.push_back(std::make_unique<int>(i));
+    const auto more = [](std::unique_ptr<int> p) {
+        ++*p;
+        return p;
+    };
+    auto got = all_of(parallel::map(this->rt_, *this->on_, std::move(items), more));
+    ASSERT_EQ(got.size(), 50u);
+    for (std::size_t i = 0; i < got.size(); ++i)
+        EXPECT_EQ(*got[i], static_cast<int>(i + 1));
+}
+TYPED_TEST(MapOn, AFunctionThatReturnsNothing) {
+    log_of_calls calls;
+    struct notes {
+        std::string file;
+        void operator()(int i) const { (void)acts{file}(i); }
+    };
+    const auto got = all_of(
+        parallel::map_outcomes(this->rt_, *this->on_, first(40), notes{calls.file()}, {.batch_size = 3}));
+    EXPECT_EQ(got.size(), 40u);
+    for (const auto& one : got)
+        EXPECT_TRUE(one);
+    const auto began = calls.read();
+    EXPECT_EQ(began.size(), 40u);
+    for (const auto& [index, times] : began)
+        EXPECT_EQ(times, 1) << index;
+}
+TYPED_TEST(MapOn, ItemsBecomeTheParametersType) {
+    const std::vector<const char*> items{"one", "three"};
+    const auto length = [](std::string s) { return s.size(); };
+    EXPECT_EQ(all_of(parallel::map(this->rt_, *this->on_, items, length)), (std::vector<std::size_t>{3, 5}));
+}
+TYPED_TEST(MapOn, AnAbandonedEndlessMapLeavesNothing) {
+    auto results =
+        parallel::map(this->rt_, *this->on_, std::views::iota(0), fn<&doubled>, {.pre_dispatch = 64});
+    for (int i = 0; i < 100; ++i)
+        EXPECT_EQ(results.blocking_next(), 2 * i);
+}
+TYPED_TEST(MapOn, RetriesCallAgain) {
+    log_of_calls calls;
+    std::vector<int> items = first(20);
+    items[5] = fails;
+    auto got = all_of(parallel::map_outcomes(this->rt_, *this->on_, items, acts{calls.file()},
+                                             {.retries = 2, .backoff = {.first = 1ms}, .batch_size = 4}));
+    ASSERT_EQ(got.size(), 20u);
+    EXPECT_EQ(got[5].attempts(), 3u);
+    EXPECT_EQ(got[5].status(), item_status::failed);
+    for (const auto& [index, times] : calls.read())
+        EXPECT_EQ(times, index == 5 ? 3 : 1) << index;
+}
+TYPED_TEST(MapOn, TwoAtOnceInATaskAndAGroup) {
+    auto both = [&]() -> task<int> {
+        co_return co_await core::with_group([&](core::group g) -> task<int> {
+            auto a = parallel::map(g, *this->on_, first(1000), fn<&doubled>);
+            auto b = parallel::map(g, *this->on_, first(1000), fn<&doubled>, {.order = order::completion});
+            int sum = 0;
+            for (int i = 0; i < 1000; ++i) {
+                sum += *co_await a.next();
+                sum -= *co_await b.next();
+            }
+            co_return sum;
+        });
+    };
+    EXPECT_EQ(this->rt_.block_on(both), 0);
+}
+TYPED_TEST(MapOn, OptionsThatCannotBeMeant) {
+    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.jobs = 0}),
+                 base::usage_error);
+    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.timeout = -1s}),
+                 base::usage_error);
+    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.batch_size = 0}),
+                 base::usage_error);
+}
+TYPED_TEST(MapOn, WhatReadingTheItemsThrowsComesAfterTheResults) {
+    const auto items = std::views::iota(0) | std::views::transform([](int i) {
+                           if (i == 30) throw std::runtime_error("no more of them");
+                           return i;
+                       });
+    auto results = parallel::map(this->rt_, *this->on_, items, fn<&doubled>, {.batch_size = 4});
+    for (int i = 0; i < 30; ++i)
+        ASSERT_EQ(results.blocking_next(), 2 * i);
+    EXPECT_THROW((void)results.blocking_next(), std::runtime_error);
+}
+TYPED_TEST(MapOn, LargeItemsAndResults) {
+    std::vector<std::string> items;
+    for (std::size_t i = 0; i < 12; ++i)
+        items.emplace_back(i * 100'000, 'x');
+    const auto same = [](const std::string& s) { return s; };
+    EXPECT_EQ(all_of(parallel::map(this->rt_, *this->on_, items, same, {.batch_size = 5})), items);
+}
+
+} // namespace
+} // namespace map_runners
