@@ -26,7 +26,7 @@ class MapInProcesses : public WorkerProcesses {
 protected:
     /// Each item has its outcome, and was begun once.
     void check(std::vector<int> items, map_options o, const std::map<item_status, std::size_t>& expected) {
-        log_of_calls calls;
+        const log_of_calls calls = new_log();
         auto got = all_of(parallel::map_outcomes(rt(), workers(), items, acts{calls.file()}, o));
         ASSERT_EQ(got.size(), items.size());
         if (o.order == order::completion) sort_by_index(got);
@@ -109,7 +109,7 @@ TEST_F(MapInProcesses, AnItemThatHearsOfItsTimeoutKeepsItsWorker) {
     EXPECT_EQ(p.status().replaced, 0u);
 }
 TEST_F(MapInProcesses, RetriesAfterDeaths) {
-    log_of_calls calls;
+    const log_of_calls calls = new_log();
     auto got = all_of(parallel::map_outcomes(rt(), workers(), some_act(10, {{4, dies}}), acts{calls.file()},
                                              {.retries = 2, .backoff = {.first = 1ms}, .batch_size = 10}));
     EXPECT_EQ(got.at(4).status(), item_status::worker_died);
@@ -118,7 +118,7 @@ TEST_F(MapInProcesses, RetriesAfterDeaths) {
         EXPECT_EQ(times, index == 4 ? 3 : 1) << index;
 }
 TEST_F(MapInProcesses, WorkersThatAreKilledLoseOneItemEach) {
-    log_of_calls calls;
+    const log_of_calls calls = new_log();
     struct slow_acts {
         std::string file;
         int operator()(int i) const {

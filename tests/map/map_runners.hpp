@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/io/epoll_driver.hpp>
 #include <tenure/parallel/map.hpp>
+#include <tenure/parallel/parallel_for.hpp>
 #include <tenure/process/pool.hpp>
 #include <tenure/runner/local.hpp>
 
@@ -80,28 +81,38 @@ void sort_by_index(std::vector<item_outcome<T>>& v) {
     std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.index() < b.index(); });
 }
 
-/// A folder of a test's own, and how often each item began.
+/// How often each item began.
 class log_of_calls {
 public:
-    log_of_calls() {
-        std::string name = (std::filesystem::temp_directory_path() / "tenure-map-XXXXXX").string();
-        if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
-        folder_ = name;
-    }
-    log_of_calls(const log_of_calls&) = delete;
-    log_of_calls& operator=(const log_of_calls&) = delete;
-    ~log_of_calls() { std::filesystem::remove_all(folder_); }
-    std::string file() const { return folder_ + "/calls"; }
+    explicit log_of_calls(std::string file) : file_(std::move(file)) {}
+    const std::string& file() const noexcept { return file_; }
     std::map<std::size_t, int> read() const {
         std::map<std::size_t, int> began;
-        std::ifstream in(file());
+        std::ifstream in(file_);
         for (std::size_t index = 0; in >> index;)
             ++began[index];
         return began;
     }
 
 private:
+    std::string file_;
+};
+/// A folder of a test's own. It outlives the workers, which may go on for a moment with what nobody wants any more.
+class logs {
+public:
+    logs() {
+        std::string name = (std::filesystem::temp_directory_path() / "tenure-map-XXXXXX").string();
+        if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
+        folder_ = name;
+    }
+    logs(const logs&) = delete;
+    logs& operator=(const logs&) = delete;
+    ~logs() { std::filesystem::remove_all(folder_); }
+    log_of_calls next() { return log_of_calls(folder_ + "/" + std::to_string(++files_)); }
+
+private:
     std::string folder_;
+    int files_ = 0;
 };
 
 inline core::runtime_options on_epoll(unsigned workers = 2) {
@@ -120,12 +131,14 @@ protected:
         EXPECT_EQ(errno, ECHILD);
     }
     runtime& rt() { return rt_; }
+    log_of_calls new_log() { return logs_.next(); }
     process::pool& workers(process::pool_options o = {.workers = 2, .grace = 20ms}) {
         if (!pool_) pool_ = std::make_unique<process::pool>(rt_, std::move(o));
         return *pool_;
     }
 
 private:
+    logs logs_;
     runtime rt_{on_epoll()};
     std::unique_ptr<process::pool> pool_;
 };

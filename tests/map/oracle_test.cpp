@@ -45,7 +45,7 @@ TEST_F(MapOracle, DrawnMapsGiveWhatALoopGives) {
         o.order = below(2) ? order::input : order::completion;
         const std::size_t stop_after = below(5) == 0 ? static_cast<std::size_t>(below(20)) : items.size() + 1;
 
-        log_of_calls calls;
+        const log_of_calls calls = new_log();
         std::vector<item_outcome<int>> got;
         {
             auto results = parallel::map_outcomes(rt(), workers(), items, acts{calls.file()}, o);

@@ -31,6 +31,7 @@ protected:
         EXPECT_TRUE(rt_.close().abandoned.empty());
         EXPECT_TRUE(rt_.audit().clean());
     }
+    logs logs_;
     runtime rt_{on_epoll()};
     std::unique_ptr<runner::runner> on_ = Kind::make(rt_);
 };
@@ -101,7 +102,7 @@ TYPED_TEST(MapOn, MoveOnlyItemsAndResults) {
         EXPECT_EQ(*got[i], static_cast<int>(i + 1));
 }
 TYPED_TEST(MapOn, AFunctionThatReturnsNothing) {
-    log_of_calls calls;
+    const log_of_calls calls = this->logs_.next();
     struct notes {
         std::string file;
         void operator()(int i) const { (void)acts{file}(i); }
@@ -128,7 +129,7 @@ TYPED_TEST(MapOn, AnAbandonedEndlessMapLeavesNothing) {
         EXPECT_EQ(results.blocking_next(), 2 * i);
 }
 TYPED_TEST(MapOn, RetriesCallAgain) {
-    log_of_calls calls;
+    const log_of_calls calls = this->logs_.next();
     std::vector<int> items = first(20);
     items[5] = fails;
     auto got = all_of(parallel::map_outcomes(this->rt_, *this->on_, items, acts{calls.file()},
@@ -171,6 +172,43 @@ TYPED_TEST(MapOn, WhatReadingTheItemsThrowsComesAfterTheResults) {
     for (int i = 0; i < 30; ++i)
         ASSERT_EQ(results.blocking_next(), 2 * i);
     EXPECT_THROW((void)results.blocking_next(), std::runtime_error);
+}
+double part_of_pi(std::size_t i) {
+    const auto x = static_cast<double>(i);
+    return (i % 2 == 0 ? 4.0 : -4.0) / (2 * x + 1);
+}
+struct scaled {
+    double by;
+    double operator()(std::size_t i) const { return by * part_of_pi(i); }
+};
+TYPED_TEST(MapOn, AReductionHasTheSameBitsAsWithoutARunner) {
+    for (const std::size_t n : {0u, 1u, 7u, 1024u, 100'001u}) {
+        const double here = parallel::reduce(this->rt_, n, 1.0, part_of_pi, std::plus<>());
+        EXPECT_EQ(parallel::reduce(this->rt_, *this->on_, n, 1.0, fn<&part_of_pi>, std::plus<>()), here);
+    }
+    const auto sum = [](double a, double b) { return a + b; };
+    EXPECT_EQ(parallel::reduce(this->rt_, *this->on_, 1000, 0.0, scaled{0.5}, sum),
+              parallel::reduce(this->rt_, 1000, 0.0, scaled{0.5}, sum));
+}
+TYPED_TEST(MapOn, ALoopCallsEachIndexOnce) {
+    const log_of_calls calls = this->logs_.next();
+    struct writes {
+        std::string file;
+        void operator()(std::size_t i) const {
+            std::ofstream(file, std::ios::app) << std::to_string(i) + "\n" << std::flush;
+        }
+    };
+    parallel::parallel_for(this->rt_, *this->on_, 300, writes{calls.file()});
+    const auto began = calls.read();
+    EXPECT_EQ(began.size(), 300u);
+    for (const auto& [index, times] : began)
+        EXPECT_EQ(times, 1) << index;
+}
+TYPED_TEST(MapOn, ALoopThrowsWhatItsBodyThrows) {
+    const auto some_fail = [](std::size_t i) {
+        if (i == 50) throw std::out_of_range("no fifty");
+    };
+    EXPECT_THROW(parallel::parallel_for(this->rt_, *this->on_, 100, some_fail), std::out_of_range);
 }
 TYPED_TEST(MapOn, LargeItemsAndResults) {
     std::vector<std::string> items;

@@ -32,12 +32,14 @@ jobs::jobs(map_owner in, map_plan&& p)
 
 // ---- the dispatcher
 
+std::size_t jobs::room_now() const noexcept {
+    const std::size_t ahead = read_ - delivered_.load(std::memory_order_acquire);
+    return std::min(plan.window - std::min(ahead, plan.window), batch_size_.load(std::memory_order_relaxed));
+}
 core::task<std::size_t> jobs::room() {
     for (;;) {
         room_.reset(); // before the look: whoever delivers afterwards sets it
-        const std::size_t ahead = read_ - delivered_.load(std::memory_order_acquire);
-        if (ahead < plan.window)
-            co_return std::min(plan.window - ahead, batch_size_.load(std::memory_order_relaxed));
+        if (const std::size_t n = room_now()) co_return n;
         co_await room_.wait();
     }
 }
@@ -58,15 +60,21 @@ void jobs::end_of_items(std::exception_ptr error) noexcept {
     }
     something_done_.set();
 }
+bool jobs::one_may_start() const noexcept {
+    return !stopped() && !owner_is_cancelled_ && starting_ < ready_.size() && active_ < plan.jobs;
+}
 // One job for each batch that waits, as far as they may run.
 void jobs::pump() noexcept {
     for (;;) {
         std::shared_ptr<job> j;
+        {
+            base::mutex_lock l(m_);
+            if (!one_may_start()) return;
+        }
         try {
             j = std::make_shared<job>();
             base::mutex_lock l(m_);
-            if (stopped() || owner_is_cancelled_ || starting_ >= ready_.size() || active_ >= plan.jobs)
-                return;
+            if (!one_may_start()) return;
             j->place_ = running_.insert(running_.end(), j);
             ++active_;
             ++starting_;
@@ -197,20 +205,26 @@ void jobs::done(std::shared_ptr<batch> b) noexcept {
     }
     something_done_.set();
 }
+std::shared_ptr<batch> jobs::done_now() {
+    base::mutex_lock l(m_);
+    if (failure_) std::rethrow_exception(failure_);
+    std::shared_ptr<batch> b = std::move(first_done_);
+    if (b) {
+        first_done_ = std::move(b->next_done_);
+        if (!first_done_) last_done_ = nullptr;
+        ++arrived_;
+    }
+    return b;
+}
+bool jobs::all_arrived() {
+    base::mutex_lock l(m_);
+    return items_ended_ && arrived_ == batches_;
+}
 core::task<std::shared_ptr<batch>> jobs::next_done() {
     for (;;) {
         something_done_.reset(); // before the look: what comes afterwards sets it
-        {
-            base::mutex_lock l(m_);
-            if (failure_) std::rethrow_exception(failure_);
-            if (std::shared_ptr<batch> b = std::move(first_done_)) {
-                first_done_ = std::move(b->next_done_);
-                if (!first_done_) last_done_ = nullptr;
-                ++arrived_;
-                co_return b;
-            }
-            if (items_ended_ && arrived_ == batches_) co_return nullptr;
-        }
+        if (auto b = done_now()) co_return b;
+        if (all_arrived()) co_return nullptr;
         co_await something_done_.wait();
     }
 }

@@ -135,6 +135,13 @@ void chunked::run_erased(core::runtime& rt, work_fn work, void* context) {
 fixed_chunks::fixed_chunks(std::size_t n, const loop_options& o)
     : n_(n), size_(o.grain ? o.grain : std::max<std::size_t>(1, n / 1024)), options_(o) {}
 
+std::vector<chunk> fixed_chunks::all() const {
+    std::vector<chunk> v;
+    v.reserve(count());
+    for (std::size_t k = 0; k < count(); ++k)
+        v.push_back((*this)[k]);
+    return v;
+}
 loop_options fixed_chunks::each_alone() const {
     return {.jobs = options_.jobs, .grain = 1, .name = options_.name};
 }

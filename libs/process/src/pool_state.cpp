@@ -178,7 +178,8 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
         if (pumping_) set_timer(next_time()); // for what was started just now
         if (r.at == call_record::place::ended) {
             at_once = true; // no worker can be started
-        } else if (r.at == call_record::place::published && r.by->outstanding == 1 && spin_.worth_trying()) {
+        } else if (r.parts == 0 && r.at == call_record::place::published && r.by->outstanding == 1 &&
+                   spin_.worth_trying()) {
             alone_on = worker_ref::share(r.by);
             number = r.number;
             spin = spin_;
@@ -437,7 +438,7 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
         r->number = number;
     }
     if (w.outstanding++ == 0 && r && r->timeout != base::duration::max()) {
-        w.oldest_since = std::chrono::steady_clock::now();
+        w.oldest_since = w.part_looked_at = std::chrono::steady_clock::now();
         set_timer(next_time());
     }
     if (options_.calls_per_worker != 0 && r && ++w.counted >= options_.calls_per_worker) w.accepts = false;
@@ -501,7 +502,7 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
         if (!w.accepts) retire_worker(w);
     } else if (const call_record* const r = w.task_at(w.ring.oldest()).call;
                r && r->timeout != base::duration::max()) {
-        w.oldest_since = std::chrono::steady_clock::now();
+        w.oldest_since = w.part_looked_at = std::chrono::steady_clock::now();
         set_timer(next_time());
     }
     return true;

@@ -503,14 +503,13 @@ base::time_point pool_state::next_time() const noexcept {
     return at;
 }
 
+// One that fires early costs a look, and one more set_timer(): less than to move it for each call.
 void pool_state::set_timer(base::time_point at) noexcept {
-    if (at == timer_at_) return;
+    if (at >= timer_at_) return;
     timer_at_ = at;
     itimerspec t{};
-    if (at != base::never) {
-        const auto ns = std::max<std::int64_t>(1, at.time_since_epoch().count());
-        t.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-    }
+    const auto ns = std::max<std::int64_t>(1, at.time_since_epoch().count());
+    t.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &t, nullptr);
 }
 

@@ -139,7 +139,9 @@ public:
     const map_plan plan;
 
     // ---- the dispatcher
-    /// Waits until the window has room. How many items the next batch is to have.
+    /// How many items the next batch is to have; 0: the window has no room.
+    std::size_t room_now() const noexcept;
+    /// The same, when there is room.
     core::task<std::size_t> room();
     void offer(std::shared_ptr<batch> b);
     /// Where items wait for their next attempt: the group that the dispatcher is in.
@@ -166,7 +168,9 @@ public:
     base::time_point now() const noexcept { return in_.now(); }
 
     // ---- the collector
-    /// The next batch that is done, in no order; null: all have been.
+    /// A batch that is done, in no order; null: none at this moment.
+    std::shared_ptr<batch> done_now();
+    /// The next one; null: all have been.
     core::task<std::shared_ptr<batch>> next_done();
     /// The consumer's buffer has taken the results of n items.
     void delivered(std::size_t n) noexcept;
@@ -191,7 +195,9 @@ private:
         std::shared_ptr<job> of;
         item_turn::seen item;
     };
+    bool all_arrived();
     void pump() noexcept;
+    bool one_may_start() const noexcept TENURE_REQUIRES(m_);
     void take_off(job& j) noexcept TENURE_REQUIRES(m_);
     void look_at_the_time();
     void give_up(const late_item& late);

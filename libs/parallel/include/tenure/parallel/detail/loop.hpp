@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace tenure::inline v0::parallel {
 
@@ -56,6 +57,8 @@ public:
     chunk operator[](std::size_t k) const noexcept {
         return {k * size_, n_ - k * size_ < size_ ? n_ : (k + 1) * size_};
     }
+    /// As items.
+    std::vector<chunk> all() const;
     /// The options for a loop over the chunks.
     loop_options each_alone() const;
 

@@ -17,7 +17,8 @@ core::task<> dispatch(std::shared_ptr<State> st) {
     std::size_t index = 0;
     bool more = true;
     while (more) {
-        const std::size_t n = co_await st->room();
+        std::size_t n = st->room_now();
+        if (n == 0) n = co_await st->room();
         auto b = std::make_shared<items>(index);
         b->in.reserve(n);
         try {
@@ -52,7 +53,10 @@ public:
     collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
 
     core::task<> run() {
-        while (auto b = co_await from_.next_done()) {
+        for (;;) {
+            auto b = from_.done_now();
+            if (!b) b = co_await from_.next_done();
+            if (!b) break;
             if (from_.plan.in_order)
                 keep(std::move(b), 0);
             else
