@@ -41,7 +41,7 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* 
     p.jobs = count_of_jobs(o.jobs, on ? on->width() : 0);
     p.calls_a_job = 1;
     if (on && !on->is_here()) {
-        p.elsewhere = on;
+        p.elsewhere = on->share();
         // So that none of its workers waits for us. With fewer jobs than those, a second call might meet a worker of its own.
         if (p.jobs == on->width()) p.calls_a_job = o.batch_size ? fixed_calls_ahead : calls_ahead;
         p.jobs *= p.calls_a_job;

@@ -74,7 +74,8 @@ template <class Items, class F>
 ///   (item_status::worker_died): those before it keep their results, those after it go to another worker, and none is run twice
 ///   but for `retries`.
 /// Timeout: the item is told of on time; its worker is pressed to end it (process/options.hpp: grace), or ended and replaced.
-/// Owner: as above; `on` outlives the map. Throws: as above; what cannot be sent is the failure of its item.
+/// Owner: as above. A pool that is destroyed or closed before the map is over fails its items; another runner outlives the map.
+/// Throws: as above; what cannot be sent is the failure of its item.
 template <class Items, class F>
 [[nodiscard]] auto map(const map_owner& in, runner::runner& on, Items&& items, F&& f, map_options o = {},
                        base::spawn_site at = base::spawn_site::current()) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -78,8 +79,9 @@ struct map_plan {
     base::duration progress_every;
     std::optional<std::size_t> total; // items
     base::spawn_site site;
-    runner::runner* elsewhere; // that carries the items to other processes; null: they are called here
-    unsigned calls_a_job;      // there: that its worker has at once
+    std::shared_ptr<runner::runner>
+        elsewhere;        // that carries the items to other processes; null: they are called here
+    unsigned calls_a_job; // there: that its worker has at once
 
     /// Before attempt n, which is the second or a later one.
     base::duration pause_before(unsigned n) const noexcept;

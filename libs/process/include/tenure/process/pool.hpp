@@ -79,6 +79,7 @@ public:
     unsigned width() const noexcept override;
     std::uint64_t most_bytes() const noexcept override;
     std::string_view kind() const noexcept override { return "processes"; }
+    std::shared_ptr<tenure::runner::runner> share() override;
 
     /// Accepts no more calls; fails those that no worker has begun, cancels those that run, tells the workers to leave, ends
     /// those that do not, and all that they left. Idempotent. Blocks this thread meanwhile.
@@ -88,8 +89,10 @@ public:
     pool_status status();
 
 private:
+    class handle;
     detail::pool_state& state() const noexcept;
     base::ref<detail::call_taker> state_; // a pool_state
+    std::shared_ptr<handle> shared_;
 };
 
 } // namespace tenure::inline v0::process

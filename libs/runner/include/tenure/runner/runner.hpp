@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -48,7 +49,7 @@ protected:
     ~job() = default;
 };
 
-/// Runs jobs. It outlives the calls that were made on it.
+/// Runs jobs. It outlives the calls that were made on it, unless share() says otherwise.
 /// Threads: any.
 class runner {
 public:
@@ -68,6 +69,9 @@ public:
     virtual bool is_here() const noexcept { return false; }
     /// How long a call may be, as a message.
     virtual std::uint64_t most_bytes() const noexcept { return std::numeric_limits<std::uint64_t>::max(); }
+    /// The same runner, for what may still run when this object is gone: then its calls fail, with closed_error.
+    /// By default it is this object, which must outlive them.
+    virtual std::shared_ptr<runner> share() { return {std::shared_ptr<runner>(), this}; }
     /// "inline", "threads", …
     virtual std::string_view kind() const noexcept = 0;
 };
@@ -212,7 +216,7 @@ std::string name_of_task(std::string_view function);
 
 template <class F>
 struct call_in_task {
-    runner* on;
+    std::shared_ptr<runner> on;
     F f;
     template <class... A>
     auto operator()(A&... a) {
@@ -239,12 +243,12 @@ inline constexpr bool is_future = wire::detail::is_a<std::remove_cvref_t<T>, cor
 /// `auto f = submit(g, r, fn<&area>, 3, 4)`: a task of the group or runtime `in` that awaits call(r, f, args...). The arguments
 /// become the parameters' types at once; what becomes a view is kept by the task. An argument that is a future becomes its
 /// value, as in group::spawn; the arguments beside it are then copied as they are.
-/// Owner: the group or runtime; r outlives the task. Cancel: future::cancel(), or the owner's.
+/// Owner: the group or runtime; r outlives the task, unless runner::share() says otherwise. Cancel: future::cancel(), or the owner's.
 /// Throws: closed_error if `in` accepts no more.
 template <class F, class... A>
 auto submit(call_owner in, runner& r, F&& f, A&&... arguments) {
     using function = std::remove_cvref_t<F>;
-    detail::call_in_task<function> c{&r, std::forward<F>(f)};
+    detail::call_in_task<function> c{r.share(), std::forward<F>(f)};
     if constexpr ((detail::is_future<A> || ...))
         return in.spawn(detail::name_of_task(wire::detail::described<function>::value.name), std::move(c),
                         std::forward<A>(arguments)...);
