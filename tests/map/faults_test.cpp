@@ -201,6 +201,25 @@ TEST_F(MapInProcesses, APoolThatIsClosedFailsTheItems) {
     for (const auto& one : got)
         EXPECT_THROW((void)one.value(), base::closed_error);
 }
+TEST_F(MapInProcesses, APoolMayBeDestroyedBeforeTheMapIsOver) {
+    for (int i = 0; i < 20; ++i) {
+        process::pool p(rt(), {.workers = 2, .grace = 20ms});
+        auto dropped = parallel::map(rt(), p, std::views::iota(0), fn<&doubled>, {.pre_dispatch = 64});
+        EXPECT_EQ(dropped.blocking_next(), 0);
+    }
+    auto p = std::make_unique<process::pool>(rt(), process::pool_options{.workers = 1});
+    auto results = parallel::map_outcomes(rt(), *p, first(10'000), acts{}, {.pre_dispatch = 64});
+    EXPECT_EQ(results.blocking_next()->value(), 0);
+    p.reset();
+    std::size_t n = 1;
+    for (const auto& one : results) {
+        EXPECT_EQ(one.index(), n++);
+        if (!one) {
+            EXPECT_THROW((void)one.value(), base::closed_error);
+        }
+    }
+    EXPECT_EQ(n, 10'000u);
+}
 TEST_F(MapInProcesses, AWorkerMayMapInProcessesOfItsOwn) {
     const auto sums = [](int n) {
         runtime inner(on_epoll(1));
