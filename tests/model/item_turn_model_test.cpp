@@ -1,14 +1,14 @@
-// Whose turn a batch's items are (runner/detail/item_turn.hpp), the real code: each item is ended or given up, never both, and
+// Whose turn a batch's items are (runner/item_turn.hpp), the real code: each item is ended or given up, never both, and
 // a job that was given up writes nothing any more.
 #include "report.hpp"
 
-#include <tenure/runner/detail/item_turn.hpp>
+#include <tenure/runner/item_turn.hpp>
 
 #include <array>
 
 namespace {
 
-using real_turn = tenure::runner::detail::basic_item_turn<model::atomic>;
+using real_turn = tenure::runner::basic_item_turn<model::atomic>;
 constexpr std::size_t items = 2;
 
 /// A job runs both items; the watch looks twice and gives up what it sees running; from then on a second job goes on.

@@ -73,7 +73,7 @@ struct pool_worker : base::ref_counted {
     base::time_point not_taken_since = base::never; // the oldest call, whose time was over before it began
     // When the oldest call became that, or its running part began; kept for calls with a timeout.
     base::time_point oldest_since = base::never;
-    runner::detail::item_turn::seen part_seen; // of the oldest call, if it has parts
+    runner::item_turn::seen part_seen; // of the oldest call, if it has parts
     base::time_point part_looked_at{};
 
     /// How far it has been pressed to end what it runs, or itself.

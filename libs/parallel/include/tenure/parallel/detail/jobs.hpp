@@ -21,7 +21,7 @@
 #include <tenure/core/stand_in.hpp>
 #include <tenure/core/stream.hpp>
 #include <tenure/parallel/options.hpp>
-#include <tenure/runner/detail/item_turn.hpp>
+#include <tenure/runner/item_turn.hpp>
 
 #include <deque>
 #include <exception>
@@ -66,7 +66,7 @@ private:
 
 namespace detail {
 
-using runner::detail::item_turn;
+using runner::item_turn;
 
 /// Items that a job takes at once, with their results.
 class batch {

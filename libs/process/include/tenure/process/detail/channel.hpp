@@ -18,7 +18,7 @@
 #pragma once
 #include <tenure/io/unique_fd.hpp>
 #include <tenure/process/detail/worker_ring.hpp>
-#include <tenure/runner/detail/item_turn.hpp>
+#include <tenure/runner/item_turn.hpp>
 
 #include <algorithm>
 #include <array>
@@ -37,7 +37,14 @@ inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
 
 /// parts: of some or all parts of a call, as a uint64 that says how many, and the results. In the region for parts if there
 /// are more bytes than are copied; otherwise as a value.
-enum class message_kind : std::uint32_t { call = 0, value = 1, failure = 2, cancelled = 3, died = 4, parts = 5 };
+enum class message_kind : std::uint32_t {
+    call = 0,
+    value = 1,
+    failure = 2,
+    cancelled = 3,
+    died = 4,
+    parts = 5
+};
 constexpr std::uint64_t most_copied(std::span<const std::byte> results_arena) noexcept {
     return std::min<std::uint64_t>(std::uint64_t{1} << 16, results_arena.size());
 }
@@ -86,7 +93,7 @@ struct channel {
     alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
     std::uint32_t cancel_reason = 0;                  // base::reason
     std::array<char, 180> cancel_text{};              // ends with 0
-    alignas(64) runner::detail::item_turn part;
+    alignas(64) runner::item_turn part;
     std::atomic<std::uint64_t> part_bytes{
         0}; // that the results of its parts have, with the count before them
     std::array<call_slot, slot_count> slots;

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace tenure::inline v0::runner::detail {
+namespace tenure::inline v0::runner {
 
 /// `Atomic` is a parameter so that the model checker in tests/model runs this very code.
 template <template <class> class Atomic>
@@ -61,4 +61,4 @@ private:
 
 using item_turn = basic_item_turn<std::atomic>;
 
-} // namespace tenure::inline v0::runner::detail
+} // namespace tenure::inline v0::runner
