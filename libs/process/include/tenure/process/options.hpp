@@ -70,7 +70,7 @@ struct pool_options {
     std::uint64_t max_message = std::uint64_t{1} << 30;
     /// Bytes of private memory that a worker may have (RLIMIT_DATA); 0: no limit. Allocations beyond throw std::bad_alloc there.
     std::uint64_t memory_limit = 0;
-    /// A worker is replaced after so many calls; 0: never.
+    /// A worker is replaced after so many calls, of which a batch of a map is one; 0: never.
     std::uint64_t calls_per_worker = 0;
     /// How long to go on trying when the system has no process, memory or descriptor to give.
     base::duration start_patience = std::chrono::seconds(10);
