@@ -25,7 +25,8 @@ std::vector<int> some_act(int n, const std::map<std::size_t, int>& which) {
 class MapInProcesses : public WorkerProcesses {
 protected:
     /// Each item has its outcome, and was begun once.
-    void check(std::vector<int> items, map_options o, const std::map<item_status, std::size_t>& expected) {
+    void check(std::vector<int> items, const map_options& o,
+               const std::map<item_status, std::size_t>& expected) {
         const log_of_calls calls = new_log();
         auto got = all_of(parallel::map_outcomes(rt(), workers(), items, acts{calls.file()}, o));
         ASSERT_EQ(got.size(), items.size());
@@ -96,8 +97,9 @@ TEST_F(MapInProcesses, TheTimeIsOfEachItemAndNotOfItsBatch) {
 }
 TEST_F(MapInProcesses, AnItemThatHearsOfItsTimeoutKeepsItsWorker) {
     const auto waits = [](int i) {
-        while (i == 5)
-            core::this_task::checkpoint();
+        if (i == 5)
+            for (;;)
+                core::this_task::checkpoint();
         return ::getpid();
     };
     process::pool& p = workers({.workers = 1, .grace = 1h});
@@ -219,6 +221,73 @@ TEST_F(MapInProcesses, APoolMayBeDestroyedBeforeTheMapIsOver) {
         }
     }
     EXPECT_EQ(n, 10'000u);
+}
+TEST_F(MapInProcesses, AWorkerThatIsGivenUpIsEndedThoughNothingElseIsToBeDone) {
+    process::pool& p = workers({.workers = 1, .grace = 20ms});
+    const pid_t pid = all_of(parallel::map(rt(), p, first(1), [](int) { return ::getpid(); })).at(0);
+    ASSERT_GT(pid, 0);
+    auto got = all_of(parallel::map_outcomes(rt(), p, std::vector<int>{stuck}, acts{}, {.timeout = 100ms}));
+    EXPECT_EQ(got.at(0).status(), item_status::timed_out);
+    auto until_gone = [pid]() -> task<> {
+        while (::kill(pid, 0) == 0)
+            co_await core::sleep_for(1ms);
+    };
+    auto bounded = [&]() -> task<> { co_await core::with_timeout(20s, until_gone); };
+    rt().block_on(bounded);
+}
+TEST_F(MapInProcesses, WorkersThatLeaveAfterTheirTimeCostNoOtherItems) {
+    process::pool& p = workers({.workers = 1, .grace = 5s});
+    const auto leaves_late = [](int i) {
+        if (i >= 5) return i;
+        ::usleep(300'000);
+        ::_exit(1);
+    };
+    auto got = all_of(parallel::map_outcomes(rt(), p, first(8), leaves_late, {.timeout = 100ms}));
+    ASSERT_EQ(got.size(), 8u);
+    for (std::size_t i = 0; i < 8; ++i)
+        EXPECT_EQ(got[i].status(), i < 5 ? item_status::timed_out : item_status::done) << i;
+}
+TEST_F(MapInProcesses, APoolThatIsClosedInTheMiddleOfABatchLosesNoResult) {
+    const log_of_calls calls = new_log();
+    struct slow {
+        std::string file;
+        int operator()(int i) const {
+            ::usleep(2000);
+            return acts{file}(i);
+        }
+    };
+    process::pool& p = workers({.workers = 1});
+    auto results = parallel::map_outcomes(rt(), p, first(200), slow{calls.file()}, {.batch_size = 100});
+    while (calls.read().size() < 20)
+        ::usleep(1000);
+    p.close();
+    auto got = all_of(std::move(results));
+    ASSERT_EQ(got.size(), 200u);
+    const auto began = calls.read();
+    std::size_t done = 0;
+    for (const auto& one : got) {
+        if (one)
+            ++done;
+        else
+            EXPECT_THROW((void)one.value(), base::closed_error);
+    }
+    EXPECT_GE(done + 1, began.size()); // but for the one that was running
+}
+TEST(MapHere, ADroppedMapReadsNoMoreOfASlowRange) {
+    runtime rt({.threads = 2});
+    std::atomic<int> read{0};
+    auto slow = std::views::iota(0) | std::views::transform([&read](int i) {
+                    ++read;
+                    ::usleep(1000);
+                    return i;
+                });
+    {
+        auto results = parallel::map(rt, slow, doubled, {.pre_dispatch = 100'000});
+        for (int i = 0; i < 10; ++i)
+            EXPECT_EQ(results.blocking_next(), 2 * i);
+    }
+    EXPECT_TRUE(rt.close().abandoned.empty());
+    EXPECT_LT(read, 5000); // 20 or so, and not all that there is room for
 }
 TEST_F(MapInProcesses, AWorkerMayMapInProcessesOfItsOwn) {
     const auto sums = [](int n) {

@@ -119,7 +119,7 @@ TYPED_TEST(MapOn, AFunctionThatReturnsNothing) {
 }
 TYPED_TEST(MapOn, ItemsBecomeTheParametersType) {
     const std::vector<const char*> items{"one", "three"};
-    const auto length = [](std::string s) { return s.size(); };
+    const auto length = [](const std::string& s) { return s.size(); };
     EXPECT_EQ(all_of(parallel::map(this->rt_, *this->on_, items, length)), (std::vector<std::size_t>{3, 5}));
 }
 TYPED_TEST(MapOn, AnAbandonedEndlessMapLeavesNothing) {

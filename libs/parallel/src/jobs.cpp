@@ -264,6 +264,8 @@ void jobs::tell(bool last) {
         p = progress_;
         for (const auto& j : running_)
             p.running += j->doing != nullptr;
+        p.running =
+            std::min<std::size_t>(p.running, plan.jobs / plan.calls_a_job); // others wait for their worker
     }
     p.total = plan.total;
     p.last = last;

@@ -44,7 +44,7 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* 
         p.elsewhere = on->share();
         // So that none of its workers waits for us. With fewer jobs than those, a second call might meet a worker of its own.
         if (p.jobs == on->width()) p.calls_a_job = o.batch_size ? fixed_calls_ahead : calls_ahead;
-        p.jobs *= p.calls_a_job;
+        p.jobs = std::min(p.jobs, 1u << 16) * p.calls_a_job;
     }
     p.timeout = limit_of(o.timeout, "timeout");
     p.deadline = limit_of(o.deadline, "deadline");

@@ -87,6 +87,15 @@ std::exception_ptr too_late(base::duration timeout) noexcept {
 
 } // namespace
 
+std::exception_ptr was_closed(const char* when) noexcept {
+    try {
+        return std::make_exception_ptr(
+            base::closed_error(std::string("the process pool was closed ") + when));
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 /// A pump or a reader that has all the memory that its beginning needs.
 class pool_state::new_service {
 public:
@@ -357,7 +366,11 @@ void pool_state::work_once(ended_calls& woken) {
 }
 
 pool_state::next pool_state::decide() {
-    if (waiting_ == 0) {
+    // A part that was given up waits no more, but its worker is to be ended.
+    const bool presses = std::any_of(workers_.begin(), workers_.end(), [](const worker_ref& w) {
+        return w->pressed != pool_worker::pressure::none && w->pressed_for != 0;
+    });
+    if (waiting_ == 0 && !presses) {
         pumping_ = false;
         look_around_ = true;
         return next::over;
@@ -547,12 +560,17 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
             if (std::exchange(w.initializing, false)) w.initializer_error = error;
             return;
         }
+        const bool by_close = kind == message_kind::cancelled && stage_ != stage::open;
+        if (r->parts != 0 && (error || by_close)) { // the region is not used again before the task is retired
+            take_parts(w, *r, w.memory->part.look());
+            if (by_close) error = was_closed("while the call ran");
+        }
         if (r->timed_out) {
             fail(*r, nullptr, woken);
-        } else if (kind == message_kind::cancelled) {
-            end(*r, call_record::ending::cancelled, woken);
         } else if (error) {
             fail(*r, error, woken);
+        } else if (kind == message_kind::cancelled) {
+            end(*r, call_record::ending::cancelled, woken);
         } else {
             r->message.clear(); // the call is not needed any more
             r->message.bytes(bytes.data(), bytes.size());
@@ -569,17 +587,13 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
     }
 }
 
-void pool_state::take_parts(const pool_worker& w, call_record& r) noexcept {
-    const channel& c = *w.memory;
-    const auto seen = c.part.look(); // acquire: the results of the parts that have ended
+void pool_state::take_parts(const pool_worker& w, call_record& r, runner::item_turn::seen seen) noexcept {
     const auto region = w.memory.parts();
-    std::uint64_t told = 0;
-    if (seen.turn() >> 1 == turn_of(r.number) >> 1) {
-        const bool given_up = seen.turn() != turn_of(r.number); // then it has passed that part
-        told = seen.index() - std::min<std::size_t>(seen.index(), given_up ? 1 : 0);
-    }
-    const std::uint64_t size =
-        std::min<std::uint64_t>(c.part_bytes.load(std::memory_order_relaxed), region.size());
+    const bool began = seen.turn() == turn_of(r.number);
+    const std::uint64_t told = began ? seen.index() : 0;
+    const auto all = w.memory->part_bytes.load(std::memory_order_relaxed); // with the word
+    const std::uint64_t size = std::min<std::uint64_t>(all, region.size());
+    r.blames_part = !began || told == 0 || seen.running();
     try {
         r.message.clear(); // the call is not needed any more
         r.message.fixed(told);
@@ -692,9 +706,11 @@ void call_base::reply(runner::parts& to) {
             to.failed(read_exception(from, record_->worker), runner::part_failure::thrown);
     }
     if (!record_->error) return from.finish();
+    if (told == record_->parts || !record_->blames_part) return;
     using runner::part_failure;
-    if (told < record_->parts)
-        to.failed(record_->error, record_->timed_out ? part_failure::timed_out : part_failure::worker_died);
+    to.failed(record_->error, record_->timed_out ? part_failure::timed_out
+                              : record_->died    ? part_failure::worker_died
+                                                 : part_failure::thrown);
 }
 std::span<const std::byte> call_base::reply() {
     if (record_->how == call_record::ending::cancelled)

@@ -110,6 +110,9 @@ private:
     call_record* last_ = nullptr;
 };
 
+/// What a call fails with that the close has met.
+std::exception_ptr was_closed(const char* when) noexcept;
+
 class pool_state final : public call_taker {
 public:
     pool_state(core::detail::scheduler& home, pool_options o);
@@ -166,7 +169,7 @@ private:
     bool harvest(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
     void take_result(pool_worker& w, std::uint64_t number, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
     /// What a call of several parts has done so far, before it fails.
-    static void take_parts(const pool_worker& w, call_record& r) noexcept;
+    static void take_parts(const pool_worker& w, call_record& r, runner::item_turn::seen seen) noexcept;
     void ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken)
         TENURE_REQUIRES(m_);
     void retire_worker(pool_worker& w) noexcept TENURE_REQUIRES(m_);

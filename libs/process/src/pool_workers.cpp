@@ -26,6 +26,7 @@ constexpr base::duration between_starts = std::chrono::milliseconds(20); // that
 constexpr base::duration between_kills = std::chrono::seconds(1);
 constexpr base::duration patience_with_kills = std::chrono::seconds(5); // of one that SIGKILL does not end
 constexpr base::duration patience_with_idle = std::chrono::seconds(1);  // that takes no call
+constexpr base::duration patience_with_arguments = std::chrono::seconds(30); // that are read
 constexpr base::duration supervisor_patience = std::chrono::seconds(3);
 constexpr base::duration patience_with_reader = std::chrono::seconds(1); // who takes the workers' output
 constexpr base::duration between_looks_at_parts =
@@ -73,14 +74,6 @@ std::exception_ptr death(const pool_worker& w, int code, int status,
             worker_died(how_it_ended(w.pid, code, status) + (w.broken ? " after it broke the protocol" : "") +
                             " while it ran the call" + in_words(left),
                         w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0, left));
-    } catch (...) {
-        return std::current_exception();
-    }
-}
-std::exception_ptr was_closed(const char* when) noexcept {
-    try {
-        return std::make_exception_ptr(
-            base::closed_error(std::string("the process pool was closed ") + when));
     } catch (...) {
         return std::current_exception();
     }
@@ -329,10 +322,13 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
     bool had_begun = w->ended_calls > (options_.initializer.message().empty() ? 0u : 1u);
     take_back_unbegun(*w, woken);
     for (std::uint64_t number = w->ring.oldest(); number != w->ring.next(); ++number) {
+        const bool taken = w->ring.look(number) == task_state::taken;
+        had_begun |= taken && !w->initializing; // perhaps one that nobody waits for any more
         call_record* const r = std::exchange(w->task_at(number).call, nullptr);
         if (!r) continue;
         had_begun = true;
-        if (r->parts != 0) take_parts(*w, *r);
+        r->died = true;
+        if (r->parts != 0 && taken) take_parts(*w, *r, w->memory->part.look());
         fail(*r, death(*w, code, status, left), woken);
     }
     w->outstanding = 0;
@@ -472,18 +468,22 @@ void pool_state::look_whether_late(pool_worker& w, base::time_point now, ended_c
 // It is told at once; the worker is pressed to end it, and what waits behind it goes elsewhere.
 void pool_state::give_up_part(pool_worker& w, call_record& r, base::time_point now,
                               ended_calls& woken) noexcept {
+    static const base::cause too_late{base::reason::deadline, "the call's time is over", {}};
+    static const base::cause stopped{base::reason::failure, "it does not go on", {}};
     const base::duration grace = r.grace.value_or(options_.grace);
-    if (!w.part_seen.running() || w.part_seen.turn() != turn_of(r.number)) {
-        // Between two parts, where nothing takes long: it is stopped.
-        if (now >= base::saturating_add(w.oldest_since, r.timeout) + patience_with_idle)
-            ask_to_stop(w, 0, base::duration::zero(), {base::reason::failure, "it does not go on", {}});
+    const auto seen = w.part_seen;
+    const bool began = seen.turn() == turn_of(r.number);
+    if (!began || !seen.running()) { // before the first part, or between two, where nothing takes long
+        const base::duration patience = began ? patience_with_idle : patience_with_arguments;
+        if (now >= base::saturating_add(w.oldest_since, r.timeout) + patience)
+            ask_to_stop(w, 0, base::duration::zero(), stopped);
         return;
     }
-    if (!w.memory->part.give_up(w.part_seen)) return; // it has ended: the next part has its own time
-    take_parts(w, r);
+    if (!w.memory->part.give_up(seen)) return; // it has ended: the next part has its own time
+    take_parts(w, r, seen);
     r.timed_out = true;
     w.task_at(r.number).call = nullptr;
-    ask_to_stop(w, r.number, grace, {base::reason::deadline, "the call's time is over", {}});
+    ask_to_stop(w, r.number, grace, too_late);
     fail(r, nullptr, woken);
     take_back_unbegun(w, woken);
 }

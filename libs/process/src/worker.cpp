@@ -109,8 +109,10 @@ public:
         std::memcpy(memory_.parts().data(), &count_, sizeof count_);
         return memory_.parts().first(used_);
     }
-    /// They are not copied: the region is the parent's until it has retired the task.
-    void stay() noexcept { kept_for_ = task_; }
+    /// The message was copied: the region is free. Otherwise it is the parent's until it has retired the task.
+    void were_copied() noexcept {
+        if (!given_up_) kept_for_ = 0;
+    }
 
     void begin() override {
         if (memory_->cancel.load(std::memory_order_acquire) == task_) core::this_task::checkpoint();
@@ -131,6 +133,8 @@ private:
     void first() noexcept {
         if (const std::uint64_t task = std::exchange(kept_for_, 0)) wait_until_retired(*memory_, task);
         if (std::exchange(most_used_, 0) > kept_bytes) give_memory_back(memory_.parts());
+        kept_for_ = task_;
+        given_up_ = false;
         used_ = sizeof count_;
         count_ = 0;
     }
@@ -154,10 +158,8 @@ private:
         used_ += 1 + message.size();
         most_used_ = std::max(most_used_, used_);
         memory_->part_bytes.store(used_, std::memory_order_relaxed); // with the word that follows
-        if (!memory_->part.end(turn_of(task_), count_)) {
-            stay(); // the parent reads what was before
-            return false;
-        }
+        given_up_ = !memory_->part.end(turn_of(task_), count_);
+        if (given_up_) return false;
         ++count_;
         return used_ <= most;
     }
@@ -169,6 +171,7 @@ private:
     std::uint64_t used_ = 0; // bytes of the region; 0: none, as no part has begun
     std::uint64_t count_ = 0;
     std::uint64_t most_used_ = 0;
+    bool given_up_ = false;
     std::uint64_t kept_for_ = 0; // the task whose results the parent may still read there; 0: none
 };
 
@@ -251,12 +254,13 @@ private:
         slot.size = message.size();
         if (message.size() <= inline_bytes) {
             if (!message.empty()) std::memcpy(slot.bytes.data(), message.data(), message.size());
-            return;
+        } else if (kind == message_kind::parts && message.size() > most_copied(memory_.results())) {
+            return; // it stays where it is
+        } else {
+            slot.place = room_for(task, message.size());
+            std::memcpy(memory_.results().data() + slot.place, message.data(), message.size());
         }
-        if (kind == message_kind::parts && message.size() > most_copied(memory_.results()))
-            return parts_.stay();
-        slot.place = room_for(task, message.size());
-        std::memcpy(memory_.results().data() + slot.place, message.data(), message.size());
+        if (kind == message_kind::parts) parts_.were_copied();
     }
     std::uint64_t room_for(std::uint64_t task, std::uint64_t size) noexcept {
         for (;;) {

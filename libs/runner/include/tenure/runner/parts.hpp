@@ -47,7 +47,7 @@ class part_results {
 public:
     part_results(const part_results&) = delete;
     part_results& operator=(const part_results&) = delete;
-    /// Throws: usage_error if no job of several parts runs on this thread.
+    /// Throws: usage_error if this thread runs no jobs of a runner.
     static part_results& here();
 
     /// Throws: task_cancelled if the job was told to stop.

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/core/group.hpp>
 #include <tenure/core/stream.hpp>
+#include <tenure/core/this_task.hpp>
 #include <tenure/parallel/detail/jobs.hpp>
 
 #include <map>
@@ -17,12 +18,14 @@ core::task<> dispatch(std::shared_ptr<State> st) {
     std::size_t index = 0;
     bool more = true;
     while (more) {
-        std::size_t n = st->room_now();
-        if (n == 0) n = co_await st->room();
+        std::size_t n = core::this_task::cancel_requested() ? 0 : st->room_now();
+        if (n == 0) n = co_await st->room(); // a checkpoint
         auto b = std::make_shared<items>(index);
         b->in.reserve(n);
         try {
             while (b->in.size() < n && more) {
+                // Reading may be slow, and is for nobody then. Not each time: to ask costs as much as to read a number.
+                if (b->in.size() % 8 == 7 && core::this_task::cancel_requested()) break;
                 std::optional<typename State::item> one;
                 if constexpr (State::source_type::awaits)
                     one = co_await st->source.next();

@@ -31,8 +31,10 @@ struct call_record : core::detail::pooled {
     const std::optional<base::duration> grace;
     base::time_point deadline = base::never;
     std::uint64_t parts = 0; // 0: it is one call
-    pid_t worker =
-        0; // who has run parts of it, whose results are in the message; if it failed, `error` is the next part's
+    // Who has run parts of it; their results are in the message. If it failed, `error` is the next part's, or nobody's.
+    pid_t worker = 0;
+    bool blames_part = false;
+    bool died = false; // the worker
 
     place at = place::nowhere;
     ending how = ending::value;
