@@ -240,7 +240,9 @@ TEST_P(Faults, F15_ASupervisorThatIsStoppedIsAsGoodAsDead) {
         const pid_t worker = co_await p.call(fn<&who>);
         while (p.status().workers.empty()) // or else it is the patience with a start, which is longer
             co_await sleep_for(1ms);
-        ::kill(p.status().supervisor, SIGSTOP);
+        const pid_t supervisor = p.status().supervisor;
+        EXPECT_NE(supervisor, 0);
+        if (supervisor != 0) ::kill(supervisor, SIGSTOP);
         ::kill(worker, SIGKILL);
         EXPECT_NE(co_await p.call(fn<&who>), worker);
     };
@@ -309,6 +311,7 @@ TEST_P(Faults, F21_SomebodyElseMayReapTheSupervisor) {
     auto body = [&]() -> task<> { EXPECT_EQ(co_await p->call(fn<&add>, 1, 2), 3); };
     run(body);
     const pid_t supervisor = p->status().supervisor;
+    ASSERT_NE(supervisor, 0);
     ::kill(supervisor, SIGKILL);
     EXPECT_EQ(::waitpid(-1, nullptr, 0), supervisor);
     run(body);
