@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""python.py concurrent.futures|loky: the calls of tenure.cpp in a process pool of Python.
+"""python.py LIBRARY: the calls of tenure.cpp in a process pool of Python; without an argument: which libraries it knows.
 
 Prints what bench/compare reads. Exit status: 0; 77 when there is no such library here.
 """
@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import time
+
+LIBRARIES = ("concurrent.futures", "loky")
 
 
 def add(a, b):
@@ -102,4 +104,7 @@ def main(library):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    if len(sys.argv) == 1:
+        print(" ".join(LIBRARIES))
+    else:
+        sys.exit(main(sys.argv[1]))
