@@ -9,22 +9,23 @@
 namespace map_runners {
 namespace {
 
-struct inline_one {
-    static std::unique_ptr<runner::runner> make(runtime&) {
-        return std::make_unique<runner::inline_runner>();
-    }
+/// Each kind of runner, made when a test begins. One type of test for all, so that each map is compiled once.
+struct kind {
+    const char* name;
+    std::unique_ptr<runner::runner> (*make)(runtime&);
 };
-struct on_threads {
-    static std::unique_ptr<runner::runner> make(runtime&) { return std::make_unique<runner::threads>(2); }
-};
-struct in_processes {
-    static std::unique_ptr<runner::runner> make(runtime& rt) {
-        return std::make_unique<process::pool>(rt, process::pool_options{.workers = 2, .grace = 20ms});
-    }
+const kind kinds[] = {
+    {"Inline",
+     [](runtime&) -> std::unique_ptr<runner::runner> { return std::make_unique<runner::inline_runner>(); }},
+    {"Threads",
+     [](runtime&) -> std::unique_ptr<runner::runner> { return std::make_unique<runner::threads>(2); }},
+    {"Processes",
+     [](runtime& rt) -> std::unique_ptr<runner::runner> {
+         return std::make_unique<process::pool>(rt, process::pool_options{.workers = 2, .grace = 20ms});
+     }},
 };
 
-template <class Kind>
-class MapOn : public testing::Test {
+class MapOn : public testing::TestWithParam<kind> {
 protected:
     ~MapOn() override {
         on_.reset();
@@ -33,38 +34,37 @@ protected:
     }
     logs logs_;
     runtime rt_{on_epoll()};
-    std::unique_ptr<runner::runner> on_ = Kind::make(rt_);
+    std::unique_ptr<runner::runner> on_ = GetParam().make(rt_);
 };
-using kinds = testing::Types<inline_one, on_threads, in_processes>;
-TYPED_TEST_SUITE(MapOn, kinds);
+INSTANTIATE_TEST_SUITE_P(EachRunner, MapOn, testing::ValuesIn(kinds),
+                         [](const auto& of) { return std::string(of.param.name); });
 
-TYPED_TEST(MapOn, GivesWhatTheFunctionReturnsInTheOrderOfTheItems) {
-    const auto got = all_of(parallel::map(this->rt_, *this->on_, first(5000), fn<&doubled>));
+TEST_P(MapOn, GivesWhatTheFunctionReturnsInTheOrderOfTheItems) {
+    const auto got = all_of(parallel::map(rt_, *on_, first(5000), fn<&doubled>));
     ASSERT_EQ(got.size(), 5000u);
     for (std::size_t i = 0; i < got.size(); ++i)
         ASSERT_EQ(got[i], static_cast<int>(2 * i));
 }
-TYPED_TEST(MapOn, GivesEachOnceInOrderOfCompletionWithBatchesOfOne) {
-    auto got = all_of(parallel::map(this->rt_, *this->on_, first(500), fn<&doubled>,
-                                    {.batch_size = 1, .order = order::completion}));
+TEST_P(MapOn, GivesEachOnceInOrderOfCompletionWithBatchesOfOne) {
+    auto got = all_of(
+        parallel::map(rt_, *on_, first(500), fn<&doubled>, {.batch_size = 1, .order = order::completion}));
     std::sort(got.begin(), got.end());
     ASSERT_EQ(got.size(), 500u);
     for (std::size_t i = 0; i < got.size(); ++i)
         ASSERT_EQ(got[i], static_cast<int>(2 * i));
 }
-TYPED_TEST(MapOn, NothingOfNothing) {
-    EXPECT_TRUE(all_of(parallel::map(this->rt_, *this->on_, first(0), fn<&doubled>)).empty());
+TEST_P(MapOn, NothingOfNothing) {
+    EXPECT_TRUE(all_of(parallel::map(rt_, *on_, first(0), fn<&doubled>)).empty());
 }
-TYPED_TEST(MapOn, AFunctionKnowsTheIndexOfItsItem) {
-    const auto got =
-        all_of(parallel::map(this->rt_, *this->on_, first(300), fn<&index_of_it>, {.batch_size = 7}));
+TEST_P(MapOn, AFunctionKnowsTheIndexOfItsItem) {
+    const auto got = all_of(parallel::map(rt_, *on_, first(300), fn<&index_of_it>, {.batch_size = 7}));
     for (std::size_t i = 0; i < got.size(); ++i)
         ASSERT_EQ(got[i], i);
 }
-TYPED_TEST(MapOn, AFailureCostsItsItem) {
+TEST_P(MapOn, AFailureCostsItsItem) {
     std::vector<int> items = first(100);
     items[3] = items[4] = items[99] = fails;
-    auto got = all_of(parallel::map_outcomes(this->rt_, *this->on_, items, acts{}, {.batch_size = 10}));
+    auto got = all_of(parallel::map_outcomes(rt_, *on_, items, acts{}, {.batch_size = 10}));
     ASSERT_EQ(got.size(), 100u);
     for (std::size_t i = 0; i < got.size(); ++i) {
         ASSERT_EQ(got[i].index(), i);
@@ -76,10 +76,10 @@ TYPED_TEST(MapOn, AFailureCostsItsItem) {
         }
     }
 }
-TYPED_TEST(MapOn, TheFirstFailureEndsIt) {
+TEST_P(MapOn, TheFirstFailureEndsIt) {
     std::vector<int> items = first(10'000);
     items[20] = fails;
-    auto results = parallel::map(this->rt_, *this->on_, items, acts{});
+    auto results = parallel::map(rt_, *on_, items, acts{});
     int given = 0; // those before it that were done when it failed
     const auto read_on = [&] {
         while (const auto one = results.blocking_next())
@@ -88,7 +88,7 @@ TYPED_TEST(MapOn, TheFirstFailureEndsIt) {
     EXPECT_THROW(read_on(), std::out_of_range);
     EXPECT_LE(given, 20);
 }
-TYPED_TEST(MapOn, MoveOnlyItemsAndResults) {
+TEST_P(MapOn, MoveOnlyItemsAndResults) {
     std::vector<std::unique_ptr<int>> items;
     for (int i = 0; i < 50; ++i)
         items.push_back(std::make_unique<int>(i));
@@ -96,19 +96,19 @@ TYPED_TEST(MapOn, MoveOnlyItemsAndResults) {
         ++*p;
         return p;
     };
-    auto got = all_of(parallel::map(this->rt_, *this->on_, std::move(items), more));
+    auto got = all_of(parallel::map(rt_, *on_, std::move(items), more));
     ASSERT_EQ(got.size(), 50u);
     for (std::size_t i = 0; i < got.size(); ++i)
         EXPECT_EQ(*got[i], static_cast<int>(i + 1));
 }
-TYPED_TEST(MapOn, AFunctionThatReturnsNothing) {
-    const log_of_calls calls = this->logs_.next();
+TEST_P(MapOn, AFunctionThatReturnsNothing) {
+    const log_of_calls calls = logs_.next();
     struct notes {
         std::string file;
         void operator()(int i) const { (void)acts{file}(i); }
     };
-    const auto got = all_of(
-        parallel::map_outcomes(this->rt_, *this->on_, first(40), notes{calls.file()}, {.batch_size = 3}));
+    const auto got =
+        all_of(parallel::map_outcomes(rt_, *on_, first(40), notes{calls.file()}, {.batch_size = 3}));
     EXPECT_EQ(got.size(), 40u);
     for (const auto& one : got)
         EXPECT_TRUE(one);
@@ -117,22 +117,21 @@ TYPED_TEST(MapOn, AFunctionThatReturnsNothing) {
     for (const auto& [index, times] : began)
         EXPECT_EQ(times, 1) << index;
 }
-TYPED_TEST(MapOn, ItemsBecomeTheParametersType) {
+TEST_P(MapOn, ItemsBecomeTheParametersType) {
     const std::vector<const char*> items{"one", "three"};
     const auto length = [](const std::string& s) { return s.size(); };
-    EXPECT_EQ(all_of(parallel::map(this->rt_, *this->on_, items, length)), (std::vector<std::size_t>{3, 5}));
+    EXPECT_EQ(all_of(parallel::map(rt_, *on_, items, length)), (std::vector<std::size_t>{3, 5}));
 }
-TYPED_TEST(MapOn, AnAbandonedEndlessMapLeavesNothing) {
-    auto results =
-        parallel::map(this->rt_, *this->on_, std::views::iota(0), fn<&doubled>, {.pre_dispatch = 64});
+TEST_P(MapOn, AnAbandonedEndlessMapLeavesNothing) {
+    auto results = parallel::map(rt_, *on_, std::views::iota(0), fn<&doubled>, {.pre_dispatch = 64});
     for (int i = 0; i < 100; ++i)
         EXPECT_EQ(results.blocking_next(), 2 * i);
 }
-TYPED_TEST(MapOn, RetriesCallAgain) {
-    const log_of_calls calls = this->logs_.next();
+TEST_P(MapOn, RetriesCallAgain) {
+    const log_of_calls calls = logs_.next();
     std::vector<int> items = first(20);
     items[5] = fails;
-    auto got = all_of(parallel::map_outcomes(this->rt_, *this->on_, items, acts{calls.file()},
+    auto got = all_of(parallel::map_outcomes(rt_, *on_, items, acts{calls.file()},
                                              {.retries = 2, .backoff = {.first = 1ms}, .batch_size = 4}));
     ASSERT_EQ(got.size(), 20u);
     EXPECT_EQ(got[5].attempts(), 3u);
@@ -140,11 +139,11 @@ TYPED_TEST(MapOn, RetriesCallAgain) {
     for (const auto& [index, times] : calls.read())
         EXPECT_EQ(times, index == 5 ? 3 : 1) << index;
 }
-TYPED_TEST(MapOn, TwoAtOnceInATaskAndAGroup) {
+TEST_P(MapOn, TwoAtOnceInATaskAndAGroup) {
     auto both = [&]() -> task<int> {
         co_return co_await core::with_group([&](core::group g) -> task<int> {
-            auto a = parallel::map(g, *this->on_, first(1000), fn<&doubled>);
-            auto b = parallel::map(g, *this->on_, first(1000), fn<&doubled>, {.order = order::completion});
+            auto a = parallel::map(g, *on_, first(1000), fn<&doubled>);
+            auto b = parallel::map(g, *on_, first(1000), fn<&doubled>, {.order = order::completion});
             int sum = 0;
             for (int i = 0; i < 1000; ++i) {
                 sum += *co_await a.next();
@@ -153,22 +152,20 @@ TYPED_TEST(MapOn, TwoAtOnceInATaskAndAGroup) {
             co_return sum;
         });
     };
-    EXPECT_EQ(this->rt_.block_on(both), 0);
+    EXPECT_EQ(rt_.block_on(both), 0);
 }
-TYPED_TEST(MapOn, OptionsThatCannotBeMeant) {
-    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.jobs = 0}),
-                 base::usage_error);
-    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.timeout = -1s}),
-                 base::usage_error);
-    EXPECT_THROW((void)parallel::map(this->rt_, *this->on_, first(1), fn<&doubled>, {.batch_size = 0}),
+TEST_P(MapOn, OptionsThatCannotBeMeant) {
+    EXPECT_THROW((void)parallel::map(rt_, *on_, first(1), fn<&doubled>, {.jobs = 0}), base::usage_error);
+    EXPECT_THROW((void)parallel::map(rt_, *on_, first(1), fn<&doubled>, {.timeout = -1s}), base::usage_error);
+    EXPECT_THROW((void)parallel::map(rt_, *on_, first(1), fn<&doubled>, {.batch_size = 0}),
                  base::usage_error);
 }
-TYPED_TEST(MapOn, WhatReadingTheItemsThrowsComesAfterTheResults) {
+TEST_P(MapOn, WhatReadingTheItemsThrowsComesAfterTheResults) {
     const auto items = std::views::iota(0) | std::views::transform([](int i) {
                            if (i == 30) throw std::runtime_error("no more of them");
                            return i;
                        });
-    auto results = parallel::map(this->rt_, *this->on_, items, fn<&doubled>, {.batch_size = 4});
+    auto results = parallel::map(rt_, *on_, items, fn<&doubled>, {.batch_size = 4});
     for (int i = 0; i < 30; ++i)
         ASSERT_EQ(results.blocking_next(), 2 * i);
     EXPECT_THROW((void)results.blocking_next(), std::runtime_error);
@@ -181,41 +178,41 @@ struct scaled {
     double by;
     double operator()(std::size_t i) const { return by * part_of_pi(i); }
 };
-TYPED_TEST(MapOn, AReductionHasTheSameBitsAsWithoutARunner) {
+TEST_P(MapOn, AReductionHasTheSameBitsAsWithoutARunner) {
     for (const std::size_t n : {0u, 1u, 7u, 1024u, 100'001u}) {
-        const double here = parallel::reduce(this->rt_, n, 1.0, part_of_pi, std::plus<>());
-        EXPECT_EQ(parallel::reduce(this->rt_, *this->on_, n, 1.0, fn<&part_of_pi>, std::plus<>()), here);
+        const double here = parallel::reduce(rt_, n, 1.0, part_of_pi, std::plus<>());
+        EXPECT_EQ(parallel::reduce(rt_, *on_, n, 1.0, fn<&part_of_pi>, std::plus<>()), here);
     }
     const auto sum = [](double a, double b) { return a + b; };
-    EXPECT_EQ(parallel::reduce(this->rt_, *this->on_, 1000, 0.0, scaled{0.5}, sum),
-              parallel::reduce(this->rt_, 1000, 0.0, scaled{0.5}, sum));
+    EXPECT_EQ(parallel::reduce(rt_, *on_, 1000, 0.0, scaled{0.5}, sum),
+              parallel::reduce(rt_, 1000, 0.0, scaled{0.5}, sum));
 }
-TYPED_TEST(MapOn, ALoopCallsEachIndexOnce) {
-    const log_of_calls calls = this->logs_.next();
+TEST_P(MapOn, ALoopCallsEachIndexOnce) {
+    const log_of_calls calls = logs_.next();
     struct writes {
         std::string file;
         void operator()(std::size_t i) const {
             std::ofstream(file, std::ios::app) << std::to_string(i) + "\n" << std::flush;
         }
     };
-    parallel::parallel_for(this->rt_, *this->on_, 300, writes{calls.file()});
+    parallel::parallel_for(rt_, *on_, 300, writes{calls.file()});
     const auto began = calls.read();
     EXPECT_EQ(began.size(), 300u);
     for (const auto& [index, times] : began)
         EXPECT_EQ(times, 1) << index;
 }
-TYPED_TEST(MapOn, ALoopThrowsWhatItsBodyThrows) {
+TEST_P(MapOn, ALoopThrowsWhatItsBodyThrows) {
     const auto some_fail = [](std::size_t i) {
         if (i == 50) throw std::out_of_range("no fifty");
     };
-    EXPECT_THROW(parallel::parallel_for(this->rt_, *this->on_, 100, some_fail), std::out_of_range);
+    EXPECT_THROW(parallel::parallel_for(rt_, *on_, 100, some_fail), std::out_of_range);
 }
-TYPED_TEST(MapOn, LargeItemsAndResults) {
+TEST_P(MapOn, LargeItemsAndResults) {
     std::vector<std::string> items;
     for (std::size_t i = 0; i < 12; ++i)
         items.emplace_back(i * 100'000, 'x');
     const auto same = [](const std::string& s) { return s; };
-    EXPECT_EQ(all_of(parallel::map(this->rt_, *this->on_, items, same, {.batch_size = 5})), items);
+    EXPECT_EQ(all_of(parallel::map(rt_, *on_, items, same, {.batch_size = 5})), items);
 }
 
 } // namespace
