@@ -1,6 +1,7 @@
 // One of a hundred items is stuck: how long after its time it is told of. As a list, which says so when all have ended; in the
 // order of the items; as they are done. On threads, and in worker processes.
 #include "latencies.hpp"
+#include "worker_main.hpp"
 
 #include <tenure/tenure.hpp>
 
@@ -122,10 +123,3 @@ BENCHMARK(item_timeout_in_process)
     ->UseManualTime()
     ->Iterations(100);
 } // namespace
-
-int main(int argc, char** argv) {
-    if (const auto status = tenure::enter_worker()) return *status;
-    benchmark::Initialize(&argc, argv);
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
-}

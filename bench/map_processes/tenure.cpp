@@ -1,4 +1,6 @@
 // Trivial items over worker processes: in batches that are chosen, and one by one; with a timeout for each.
+#include "worker_main.hpp"
+
 #include <tenure/tenure.hpp>
 
 #include <benchmark/benchmark.h>
@@ -43,10 +45,3 @@ BENCHMARK(map_processes)
     ->UseRealTime();
 
 } // namespace
-
-int main(int argc, char** argv) {
-    if (const auto status = tenure::enter_worker()) return *status;
-    benchmark::Initialize(&argc, argv);
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
-}

@@ -1,5 +1,6 @@
 // Worker processes: the time of a call, alone and with others behind it; of what travels; of a start and of a death.
 #include "latencies.hpp"
+#include "worker_main.hpp"
 
 #include <tenure/tenure.hpp>
 
@@ -140,10 +141,3 @@ void death(benchmark::State& state) {
 BENCHMARK(death)->UseManualTime()->Iterations(100);
 
 } // namespace
-
-int main(int argc, char** argv) {
-    if (const auto status = tenure::enter_worker()) return *status;
-    benchmark::Initialize(&argc, argv);
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
-}
