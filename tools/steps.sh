@@ -18,7 +18,7 @@ one_at_a_time() {
 # What a reader needs of a failed step: compiler errors and failing tests, without the lines of those that passed.
 show_failure() {
     grep -vE -e '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed )|^\[[0-9]+/[0-9]+\] ' \
-        -e '^-- |^Preset CMake variables|^  [A-Z_]+="' "$1" |
+        -e '^-- |^Preset CMake variables|^  [A-Z_]+="|^[0-9]+ warnings? generated\.$' "$1" |
         tail -n 200 | sed 's/^/    /'
     echo "    (whole log: $1)"
 }

@@ -1,7 +1,6 @@
 // One of a hundred items is stuck: how long after its time it is told of. As a list, which says so when all have ended; in the
 // order of the items; as they are done. On threads, and in worker processes.
 #include "latencies.hpp"
-#include "worker_main.hpp"
 
 #include <tenure/tenure.hpp>
 

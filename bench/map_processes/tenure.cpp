@@ -1,6 +1,4 @@
 // Trivial items over worker processes: in batches that are chosen, and one by one; with a timeout for each.
-#include "worker_main.hpp"
-
 #include <tenure/tenure.hpp>
 
 #include <benchmark/benchmark.h>

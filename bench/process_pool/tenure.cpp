@@ -1,6 +1,5 @@
 // Worker processes: the time of a call, alone and with others behind it; of what travels; of a start and of a death.
 #include "latencies.hpp"
-#include "worker_main.hpp"
 
 #include <tenure/tenure.hpp>
 

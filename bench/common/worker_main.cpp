@@ -1,5 +1,4 @@
 // main() of a benchmark whose workers are processes: it is its own worker.
-#pragma once
 #include <tenure/tenure.hpp>
 
 #include <benchmark/benchmark.h>
