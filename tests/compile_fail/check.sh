@@ -29,3 +29,9 @@ mapfile -t expected < <(sed -nE "s,^// expect(\($kind\))?: *(.*[^ ]) *$,\2,p" "$
 for fragment in "${expected[@]}"; do
     grep -qF -- "$fragment" <<<"$diagnostics" || refuse "$kind does not say '$fragment'"
 done
+# expect-errors: the words come without noise.
+errors=$(sed -nE "s,^// expect-errors(\($kind\))?: *([0-9]+) *$,\2,p" "$case_file")
+if [ -n "$errors" ]; then
+    said=$(grep -cE '(^|: )(fatal )?error: ' <<<"$diagnostics")
+    [ "$said" -eq "$errors" ] || refuse "$kind reports $said errors, not $errors"
+fi

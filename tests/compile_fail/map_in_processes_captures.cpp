@@ -1,5 +1,6 @@
 // layer: parallel
 // expect: captures are invisible to the compiler: pass them as arguments
+// expect-errors: 1
 #include <tenure/parallel/map.hpp>
 
 #include <vector>

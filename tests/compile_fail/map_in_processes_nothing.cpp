@@ -1,5 +1,6 @@
 // layer: parallel
 // expect: map: the function returns nothing: use map_outcomes
+// expect-errors: 1
 #include <tenure/parallel/map.hpp>
 
 #include <vector>

@@ -1,5 +1,6 @@
 // layer: parallel
-// expect: map: the function cannot be called with an item
+// expect: map: the function takes one argument, an item
+// expect-errors: 1
 #include <tenure/parallel/map.hpp>
 
 #include <vector>

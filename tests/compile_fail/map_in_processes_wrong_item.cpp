@@ -1,5 +1,6 @@
 // layer: parallel
-// expect: map: the function cannot be called with an item
+// expect: map: an item cannot become the type of the function's parameter
+// expect-errors: 1
 #include <tenure/parallel/map.hpp>
 
 #include <string>

@@ -1,5 +1,6 @@
 // layer: parallel
 // expect: reduce: op is a lambda without captures
+// expect-errors: 1
 #include <tenure/parallel/parallel_for.hpp>
 
 double weight(std::size_t i) { return static_cast<double>(i); }

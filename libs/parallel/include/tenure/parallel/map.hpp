@@ -9,21 +9,46 @@ namespace tenure::inline v0::parallel {
 
 namespace detail {
 
-template <class Items, class F, bool Anywhere = false>
-using state_of = map_state<typename source_of<std::decay_t<Items>>::type, std::decay_t<F>, Anywhere>;
+enum class gives { values, outcomes };
 
-template <class Out, class State, class Items, class F>
-core::stream<Out> start_map(const map_owner& in, runner::runner* on, Items&& items, F&& f, map_options&& o,
-                            const base::spawn_site& at) {
-    using source = typename State::source_type;
-    core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
-    map_plan plan = plan_of(std::move(o), at, on);
-    source from(std::decay_t<Items>(std::forward<Items>(items)));
-    if (plan.progress) plan.total = from.count();
-    auto st =
-        std::make_shared<State>(in, std::move(plan), std::move(from), std::decay_t<F>(std::forward<F>(f)));
-    how.capacity = st->plan.buffer;
-    return core::spawn_stream(in.for_stream(at), std::move(how), produce<Out, State>, std::move(st));
+/// Compiles if F can be called with an Item; otherwise the compiler says what to do, in one line.
+template <gives What, class F, class Item>
+consteval bool can_be_mapped_here() {
+    constexpr bool fits = std::is_invocable_v<F&, Item>;
+    static_assert(fits, "map: the function cannot be called with an item");
+    if constexpr (fits && What == gives::values) {
+        constexpr bool returns = !std::is_void_v<value_of_mapped<F, Item>>;
+        static_assert(returns, "map: the function returns nothing: use map_outcomes, or parallel_for");
+        return returns;
+    }
+    return fits;
+}
+template <bool Anywhere, gives What, class F, class Item>
+consteval bool can_be_mapped() {
+    if constexpr (!Anywhere)
+        return can_be_mapped_here<What, F, Item>();
+    else if constexpr (can_be_mapped_elsewhere<F, Item>())
+        return can_be_mapped_here<What, F, Item>();
+    return false;
+}
+
+template <bool Anywhere, gives What, class Items, class F>
+auto start_map(const map_owner& in, runner::runner* on, Items&& items, F&& f, map_options&& o,
+               const base::spawn_site& at) {
+    using source = typename source_of<std::decay_t<Items>>::type;
+    using function = std::decay_t<F>;
+    if constexpr (can_be_mapped<Anywhere, What, function, typename source::value_type>()) {
+        using state = map_state<source, function, Anywhere>;
+        using out = std::conditional_t<What == gives::values, typename state::value, typename state::result>;
+        core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
+        map_plan plan = plan_of(std::move(o), at, on);
+        source from(std::decay_t<Items>(std::forward<Items>(items)));
+        if (plan.progress) plan.total = from.count();
+        auto st = std::make_shared<state>(in, std::move(plan), std::move(from),
+                                          std::decay_t<F>(std::forward<F>(f)));
+        how.capacity = st->plan.buffer;
+        return core::spawn_stream(in.for_stream(at), std::move(how), produce<out, state>, std::move(st));
+    }
 }
 
 } // namespace detail
@@ -48,10 +73,7 @@ core::stream<Out> start_map(const map_owner& in, runner::runner* on, Items&& ite
 template <class Items, class F>
 [[nodiscard]] auto map(const map_owner& in, Items&& items, F&& f, map_options o = {},
                        base::spawn_site at = base::spawn_site::current()) {
-    using state = detail::state_of<Items, F>;
-    static_assert(!std::is_void_v<typename state::value>,
-                  "map: the function returns nothing: use map_outcomes, or parallel_for");
-    return detail::start_map<typename state::value, state>(in, nullptr, std::forward<Items>(items),
+    return detail::start_map<false, detail::gives::values>(in, nullptr, std::forward<Items>(items),
                                                            std::forward<F>(f), std::move(o), at);
 }
 
@@ -60,9 +82,8 @@ template <class Items, class F>
 template <class Items, class F>
 [[nodiscard]] auto map_outcomes(const map_owner& in, Items&& items, F&& f, map_options o = {},
                                 base::spawn_site at = base::spawn_site::current()) {
-    using state = detail::state_of<Items, F>;
-    return detail::start_map<typename state::result, state>(in, nullptr, std::forward<Items>(items),
-                                                            std::forward<F>(f), std::move(o), at);
+    return detail::start_map<false, detail::gives::outcomes>(in, nullptr, std::forward<Items>(items),
+                                                             std::forward<F>(f), std::move(o), at);
 }
 
 /// `map(g, workers, paths, fn<&parse>, {.timeout = 3s})`: the same on a runner, so that the items may be worked on in processes.
@@ -79,17 +100,13 @@ template <class Items, class F>
 template <class Items, class F>
 [[nodiscard]] auto map(const map_owner& in, runner::runner& on, Items&& items, F&& f, map_options o = {},
                        base::spawn_site at = base::spawn_site::current()) {
-    using state = detail::state_of<Items, F, true>;
-    static_assert(!std::is_void_v<typename state::value>,
-                  "map: the function returns nothing: use map_outcomes");
-    return detail::start_map<typename state::value, state>(in, &on, std::forward<Items>(items),
-                                                           std::forward<F>(f), std::move(o), at);
+    return detail::start_map<true, detail::gives::values>(in, &on, std::forward<Items>(items),
+                                                          std::forward<F>(f), std::move(o), at);
 }
 template <class Items, class F>
 [[nodiscard]] auto map_outcomes(const map_owner& in, runner::runner& on, Items&& items, F&& f,
                                 map_options o = {}, base::spawn_site at = base::spawn_site::current()) {
-    using state = detail::state_of<Items, F, true>;
-    return detail::start_map<typename state::result, state>(in, &on, std::forward<Items>(items),
+    return detail::start_map<true, detail::gives::outcomes>(in, &on, std::forward<Items>(items),
                                                             std::forward<F>(f), std::move(o), at);
 }
 

@@ -45,6 +45,14 @@ struct sum_in_chunk {
     [[no_unique_address]] Op op;
     T operator()(chunk c) { return chunk_sum<T>(c, f, op); }
 };
+/// Compiles if these can be called in another process; otherwise the compiler says what to do.
+template <class F, class Op>
+consteval bool can_be_reduced_elsewhere() {
+    constexpr bool travels = wire::detail::stateless<Op> || std::is_aggregate_v<Op>;
+    static_assert(travels, "reduce: op is a lambda without captures, std::plus<>() and the like, or an "
+                           "aggregate function object; captures are invisible to the compiler");
+    return travels && can_be_mapped_elsewhere<F, std::size_t>();
+}
 
 } // namespace detail
 
@@ -100,13 +108,14 @@ template <class Body>
 void parallel_for(core::runtime& rt, runner::runner& on, std::size_t n, Body&& body,
                   const loop_options& o = {}, base::spawn_site at = base::spawn_site::current()) {
     using function = std::remove_cvref_t<Body>;
-    static_assert(detail::can_be_mapped_elsewhere<function, std::size_t>());
-    const detail::fixed_chunks chunks(n, o);
-    auto calls =
-        map_outcomes(rt, on, chunks.all(), detail::calls_in_chunk<function>{std::forward<Body>(body)},
-                     {.jobs = o.jobs, .order = order::completion, .name = o.name}, at);
-    for (const auto& one : calls)
-        (void)one.value();
+    if constexpr (detail::can_be_mapped_elsewhere<function, std::size_t>()) {
+        const detail::fixed_chunks chunks(n, o);
+        auto calls =
+            map_outcomes(rt, on, chunks.all(), detail::calls_in_chunk<function>{std::forward<Body>(body)},
+                         {.jobs = o.jobs, .order = order::completion, .name = o.name}, at);
+        for (const auto& one : calls)
+            (void)one.value();
+    }
 }
 
 /// `reduce(rt, workers, n, 0.0, fn<&weight>, std::plus<>())`: as above, on a runner. The result is the same, to the last bit, as
@@ -116,20 +125,19 @@ T reduce(core::runtime& rt, runner::runner& on, std::size_t n, T first, F&& f, O
          const loop_options& o = {}, base::spawn_site at = base::spawn_site::current()) {
     using function = std::remove_cvref_t<F>;
     using operation = std::remove_cvref_t<Op>;
-    static_assert(detail::can_be_mapped_elsewhere<function, std::size_t>());
-    static_assert(
-        wire::detail::stateless<operation> || std::is_aggregate_v<operation>,
-        "reduce: op is a lambda without captures, std::plus<>() and the like, or an aggregate function "
-        "object; captures are invisible to the compiler");
-    const detail::fixed_chunks chunks(n, o);
-    std::vector<std::optional<T>> parts;
-    parts.reserve(chunks.count());
-    auto sums =
-        map(rt, on, chunks.all(), detail::sum_in_chunk<T, function, operation>{std::forward<F>(f), op},
-            {.jobs = o.jobs, .name = o.name}, at);
-    for (T& one : sums)
-        parts.emplace_back(std::move(one));
-    return detail::sum_of_parts(std::move(first), parts, op);
+    if constexpr (detail::can_be_reduced_elsewhere<function, operation>()) {
+        const detail::fixed_chunks chunks(n, o);
+        std::vector<std::optional<T>> parts;
+        parts.reserve(chunks.count());
+        auto sums =
+            map(rt, on, chunks.all(), detail::sum_in_chunk<T, function, operation>{std::forward<F>(f), op},
+                {.jobs = o.jobs, .name = o.name}, at);
+        for (T& one : sums)
+            parts.emplace_back(std::move(one));
+        return detail::sum_of_parts(std::move(first), parts, op);
+    } else {
+        return first;
+    }
 }
 
 } // namespace tenure::inline v0::parallel

@@ -26,6 +26,7 @@ template <auto F>
     requires std::is_function_v<std::remove_pointer_t<decltype(F)>>
 struct function_constant {
     template <class... A>
+        requires std::is_invocable_v<decltype(F), A...>
     decltype(auto) operator()(A&&... a) const {
         return F(std::forward<A>(a)...);
     }

@@ -47,6 +47,12 @@ struct value_of_call<core::task<R>> : std::type_identity<R> {
     static constexpr bool is_coroutine = true;
 };
 
+template <class F, class Item>
+using call_of = value_of_call<std::remove_cvref_t<std::invoke_result_t<F&, Item>>>;
+/// What a map of these gives for each item.
+template <class F, class Item>
+using value_of_mapped = typename call_of<F, Item>::type;
+
 /// The typed part of a map: its items, its function, its results. Anywhere: on a runner, perhaps in other processes.
 template <class Source, class F, bool Anywhere>
 class map_state final : public jobs {
@@ -54,8 +60,7 @@ public:
     using source_type = Source;
     using function = F;
     using item = typename Source::value_type;
-    static_assert(std::is_invocable_v<F&, item>, "map: the function cannot be called with an item");
-    using call = value_of_call<std::remove_cvref_t<std::invoke_result_t<F&, item>>>;
+    using call = call_of<F, item>;
     using value = typename call::type;
     using result = item_outcome<value>;
 
@@ -131,7 +136,6 @@ private:
     core::future<void> start(map_owner in, job_ticket t) override {
         core::spawn_options o{.name = plan.name, .site = plan.site};
         if constexpr (Anywhere) {
-            static_assert(can_be_mapped_elsewhere<F, item>());
             if (plan.elsewhere) return in.spawn(std::move(o), run_elsewhere, std::move(t));
         }
         if constexpr (call::is_coroutine)
