@@ -1,5 +1,6 @@
-// Random maps against a sequential oracle, each in an order that its seed draws.
+// Random maps, here and on a runner, against a sequential oracle; each in an order that its seed draws.
 #include "map_test.hpp"
+#include "simulated_workers.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,7 +9,7 @@
 namespace tenure::inline v0::parallel {
 namespace {
 
-enum class fate : std::uint8_t { value, failure, hang };
+enum class fate : std::uint8_t { value, failure, hang, death };
 struct bad_item : std::runtime_error {
     explicit bad_item(std::size_t i) : runtime_error(std::to_string(i)) {}
 };
@@ -25,12 +26,18 @@ struct expected_end {
 };
 enum class asked : std::uint8_t { nobody, says_all, says_even };
 
+struct dead_worker : simulated_workers::dies {
+    std::size_t item;
+};
+
 /// Of a failure or a timeout.
 std::size_t item_of(const std::exception_ptr& e) {
     try {
         std::rethrow_exception(e);
     } catch (const bad_item& one) {
         return static_cast<std::size_t>(std::stoul(one.what()));
+    } catch (const dead_worker& one) {
+        return one.item;
     } catch (const base::timeout_error& one) { // "map: item 7 has taken more than …"
         return static_cast<std::size_t>(std::stoul(std::string(one.what()).substr(10)));
     }
@@ -43,12 +50,13 @@ struct map_case {
     std::size_t read;    // how many results the consumer wants
     bool broken = false; // reading the items throws behind the last one
     bool as_stream = false;
+    unsigned workers = 0; // of the runner; 0: without one
 
     /// One after the other.
     expected_end end_of(std::size_t i) const {
         const item_plan& p = items[i];
         const bool again =
-            retry_if == asked::nobody ? p.bad == fate::failure : retry_if == asked::says_all || i % 2 == 0;
+            retry_if == asked::nobody ? p.bad != fate::hang : retry_if == asked::says_all || i % 2 == 0;
         const auto most = again ? 1 + static_cast<unsigned>(options.retries) : 1u;
         return p.attempts < most ? expected_end{fate::value, p.attempts + 1} : expected_end{p.bad, most};
     }
@@ -69,9 +77,10 @@ map_case draw(std::uint64_t seed) {
     map_case c;
     c.items.resize(below(4) == 0 ? below(4) : below(60));
     const std::size_t bad_in = 1 + below(30);
+    if (below(2) == 0) c.workers = static_cast<unsigned>(1 + below(4));
     for (item_plan& p : c.items)
         if (below(bad_in) == 0 && below(3) != 0)
-            p = {below(2) == 0 ? fate::failure : fate::hang, static_cast<unsigned>(1 + below(4))};
+            p = {static_cast<fate>(1 + below(c.workers ? 3 : 2)), static_cast<unsigned>(1 + below(4))};
     c.options.jobs = static_cast<int>(1 + below(5));
     c.options.timeout = 1s;
     if (below(2) == 0) c.options.batch_size = 1 + below(7);
@@ -166,6 +175,7 @@ void check_outcomes(const map_case& c, const seen<item_outcome<std::size_t>>& go
         case fate::value: require(one && one.value() == one.index() * 2); break;
         case fate::failure: require(one.status() == item_status::failed); break;
         case fate::hang: require(one.status() == item_status::timed_out); break;
+        case fate::death: require(one.status() == item_status::worker_died); break;
         }
     }
     if (c.read <= c.items.size()) return;
@@ -197,30 +207,57 @@ void check_values(const map_case& c, const seen<std::size_t>& got) {
     }
 }
 
+struct running_case {
+    const map_case& drawn;
+    std::vector<unsigned> tried; // how often each item's function was called
+    /// Notes the call; what it comes to.
+    fate attempt(std::size_t i) {
+        return ++tried[i] <= drawn.items[i].attempts ? drawn.items[i].bad : fate::value;
+    }
+};
+running_case* current = nullptr; // where a function finds it that has come as a message
+
+std::size_t far_away(std::size_t i) {
+    switch (current->attempt(i)) {
+    case fate::failure: throw bad_item(i);
+    case fate::hang: throw simulated_workers::hangs();
+    case fate::death: throw dead_worker{{}, i};
+    case fate::value: break;
+    }
+    return 2 * i;
+}
+task<std::size_t> here(std::size_t i) {
+    const fate f = current->attempt(i);
+    co_await core::sleep_for(std::chrono::milliseconds(i * 7919 % 11));
+    if (f == fate::failure) throw bad_item(i);
+    if (f == fate::hang) co_await core::sleep_for(std::chrono::hours(1));
+    co_return 2 * i;
+}
+
 task<> run_case(runtime& rt, std::uint64_t seed) {
     const map_case c = draw(seed);
-    std::vector<unsigned> tried(c.items.size());
-    auto f = [&](std::size_t i) -> task<std::size_t> {
-        const bool bad = ++tried[i] <= c.items[i].attempts;
-        co_await core::sleep_for(std::chrono::milliseconds(i * 7919 % 11));
-        if (bad && c.items[i].bad == fate::failure) throw bad_item(i);
-        if (bad) co_await core::sleep_for(std::chrono::hours(1));
-        co_return 2 * i;
-    };
+    running_case running{c, std::vector<unsigned>(c.items.size())};
+    current = &running;
+    simulated_workers workers(std::max(1u, c.workers), seed);
     const auto began = rt.now();
     const std::size_t n = c.items.size();
-    const auto in_group = [&](core::group g) -> task<> {
+    const auto check_each = [&](core::group g, auto items) -> task<> {
         if (seed % 2 == 0) {
-            auto results =
-                c.as_stream ? map_outcomes(g, core::spawn_stream(g, send_numbers, n, c.broken), f, c.options)
-                            : map_outcomes(g, numbers(n, c.broken), f, c.options);
+            auto results = c.workers
+                               ? map_outcomes(g, workers, std::move(items), runner::fn<&far_away>, c.options)
+                               : map_outcomes(g, std::move(items), here, c.options);
             check_outcomes(c, co_await read(std::move(results), c.read));
         } else {
-            auto results = c.as_stream
-                               ? map(g, core::spawn_stream(g, send_numbers, n, c.broken), f, c.options)
-                               : map(g, numbers(n, c.broken), f, c.options);
+            auto results = c.workers ? map(g, workers, std::move(items), runner::fn<&far_away>, c.options)
+                                     : map(g, std::move(items), here, c.options);
             check_values(c, co_await read(std::move(results), c.read));
         }
+    };
+    const auto in_group = [&](core::group g) -> task<> {
+        if (c.as_stream)
+            co_await check_each(g, core::spawn_stream(g, send_numbers, n, c.broken));
+        else
+            co_await check_each(g, numbers(n, c.broken));
     };
     try {
         co_await core::with_group(std::ref(in_group));
@@ -230,15 +267,16 @@ task<> run_case(runtime& rt, std::uint64_t seed) {
         require(c.read <= c.items.size() || (c.as_stream && c.broken));
     }
     for (std::size_t i = 0; i < n; ++i)
-        require(tried[i] <= c.end_of(i).attempts, "no attempt too many");
+        require(running.tried[i] <= c.end_of(i).attempts, "no attempt too many");
     require(rt.now() - began < c.time() + 1200ms, "what hangs or waits costs its own time");
 }
 
 TEST(MapOrder, R097_RandomMapsDoWhatASequentialOneDoes) {
+    constexpr std::uint64_t cases = 1000;
     const char* given = std::getenv("TENURE_STRESS_SEED");
-    const std::uint64_t first = given ? static_cast<std::uint64_t>(std::atoll(given)) * 1000 : 1;
-    for (std::uint64_t seed = first; seed < first + 1000; ++seed)
-        core::testing::run(seed, [seed](runtime& rt) -> task<> { return run_case(rt, seed); });
+    static std::uint64_t first = given ? static_cast<std::uint64_t>(std::atoll(given)) * 1'000'000 : 1;
+    for (const std::uint64_t end = first + cases; first != end; ++first) // others, when it is repeated
+        core::testing::run(first, [seed = first](runtime& rt) -> task<> { return run_case(rt, seed); });
 }
 
 } // namespace

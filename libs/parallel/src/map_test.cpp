@@ -64,6 +64,24 @@ TEST(Map, ItemsOfALazyEndlessRangeAreReadAsFarAsTheWindowAllows) {
     EXPECT_TRUE(rt.audit().clean());
 }
 
+TEST(Map, LargeBatchesLeaveNoJobIdle) {
+    static constexpr int batch = 40'000, jobs = 3;
+    core::testing::run(1, [](runtime& rt) -> task<> {
+        core::event all_began;
+        int began = 0;
+        const auto f = [&](int i) -> task<int> {
+            if (i % batch == 0 && ++began == jobs) all_began.set();
+            if (i % batch == 0) co_await all_began.wait();
+            co_return i;
+        };
+        auto results = map(rt, std::views::iota(0, jobs * batch), f, {.jobs = jobs, .batch_size = batch});
+        int n = 0;
+        while (const auto one = co_await results.next())
+            require(*one == n++);
+        require(n == jobs * batch);
+    });
+}
+
 TEST(Map, MoveOnlyItemsAndResults) {
     runtime rt({.threads = 2});
     std::vector<std::unique_ptr<int>> items;

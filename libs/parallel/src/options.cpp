@@ -69,8 +69,9 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* 
     const std::size_t for_each_job =
         std::max<std::size_t>(p.elsewhere && !o.batch_size ? 4096 : 256, p.batch_size);
     constexpr std::size_t enough = 1u << 16;
-    p.window = o.pre_dispatch.value_or(
-        p.jobs < enough / for_each_job ? for_each_job * p.jobs : std::max<std::size_t>(enough, p.jobs));
+    const std::size_t chosen =
+        p.jobs < enough / for_each_job ? for_each_job * p.jobs : std::max<std::size_t>(enough, p.jobs);
+    p.window = o.pre_dispatch.value_or(std::max(chosen, std::min(most, p.batch_size * p.jobs)));
     // Two for each job: one that it does, and one that waits for it.
     p.most_in_batch = p.batch_size ? std::min(p.batch_size, p.window)
                                    : std::max<std::size_t>(1, p.window / (std::size_t{2} * p.jobs));

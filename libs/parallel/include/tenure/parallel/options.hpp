@@ -44,8 +44,8 @@ struct map_options {
     /// How many items a job takes at once. Empty: as many as take about a millisecond.
     std::optional<std::size_t> batch_size{};
     /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory. That buffer
-    /// holds half as many, at most 1024. Empty: 256 for each job, or 4096 for each call to
-    /// worker processes, at most 65,536.
+    /// holds half as many, at most 1024. Empty: 256 for each job, or 4096 for each call to worker processes, at most 65,536; but
+    /// a batch of batch_size for each.
     std::optional<std::size_t> pre_dispatch{};
     parallel::order order = parallel::order::input;
     /// A failure does not end the others: what it throws comes after the last result.
