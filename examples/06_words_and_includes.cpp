@@ -1,6 +1,7 @@
-// The words and the include graph of a folder of headers: `06_words_and_includes [FOLDER]`, /usr/include by default.
-// Files are looked for while others are read, by plain functions on all processors. One that cannot be read is told of and costs
-// nothing but itself; the exit status is 1 then. Ctrl-C ends all of it, in the middle of a file, too.
+// The words and the include graph of a folder of headers: `06_words_and_includes [--processes] [FOLDER]`, /usr/include by default.
+// Files are looked for while others are read, by plain functions on all processors; with --processes in worker processes, so that
+// one that crashes its reader would cost nothing but itself, like one that cannot be read. That is told of, and the exit status is
+// 1. Ctrl-C ends all of it, in the middle of a file, too.
 #include <tenure/tenure.hpp>
 
 #include <algorithm>
@@ -41,11 +42,10 @@ std::string included_by(const std::string& line) {
     return close == std::string::npos ? "" : line.substr(open + 1, close - open - 1);
 }
 
-header read_header(const fs::directory_entry& file) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.path().c_str(), "rb"),
-                                                             std::fclose);
+header read_header(const fs::path& file) {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), std::fclose);
     int error = in ? 0 : errno;
-    header h{file.path(), {}, {}};
+    header h{file, {}, {}};
     std::array<char, 65536> piece{};
     std::string word, line;
     for (std::size_t n = piece.size(); error == 0 && n == piece.size();) {
@@ -64,7 +64,7 @@ header read_header(const fs::directory_entry& file) {
             }
         }
     }
-    if (error != 0) throw std::runtime_error(file.path().string() + ": " + std::strerror(error));
+    if (error != 0) throw std::runtime_error(file.string() + ": " + std::strerror(error));
     if (!word.empty()) ++h.words[word];
     return h;
 }
@@ -134,7 +134,7 @@ bool is_file(const fs::directory_entry& e) {
     return e.is_regular_file(ignored);
 }
 
-task<int> words_and_includes(tenure::runtime& rt, fs::path folder) {
+task<int> words_and_includes(tenure::runtime& rt, tenure::runner::runner& readers, fs::path folder) {
     const auto found = fs::directory_options::skip_permission_denied;
     auto files = fs::recursive_directory_iterator(folder, found) | std::views::filter(is_file);
     tenure::map_options options{.order = tenure::order::completion, .name = "read"};
@@ -142,7 +142,7 @@ task<int> words_and_includes(tenure::runtime& rt, fs::path folder) {
 
     library all(folder);
     std::size_t unreadable = 0;
-    auto headers = tenure::map_outcomes(rt, std::move(files), read_header, options);
+    auto headers = tenure::map_outcomes(rt, readers, std::move(files), tenure::fn<&read_header>, options);
     while (auto one = co_await headers.next()) {
         try {
             all.add(std::move(*one).value());
@@ -180,7 +180,21 @@ task<int> words_and_includes(tenure::runtime& rt, fs::path folder) {
 }
 
 int main(int argc, char** argv) {
-    const fs::path folder = argc > 1 ? argv[1] : "/usr/include";
-    return tenure::run([&](tenure::runtime& rt) { return words_and_includes(rt, folder); },
-                       {.threads = std::max(1u, std::thread::hardware_concurrency())});
+    const bool in_processes = argc > 1 && std::string_view(argv[1]) == "--processes";
+    const int at = in_processes ? 2 : 1;
+    if (argc > at + 1) {
+        std::cerr << "usage: 06_words_and_includes [--processes] [FOLDER]\n";
+        return 2;
+    }
+    const fs::path folder = argc > at ? argv[at] : "/usr/include";
+    const unsigned all = std::max(1u, std::thread::hardware_concurrency());
+    const auto app = [&](tenure::runtime& rt) -> task<int> {
+        if (in_processes) {
+            tenure::processes readers(rt, {.workers = all});
+            co_return co_await words_and_includes(rt, readers, folder);
+        }
+        tenure::threads readers(all);
+        co_return co_await words_and_includes(rt, readers, folder);
+    };
+    return tenure::run(app, {.threads = all});
 }

@@ -1,4 +1,5 @@
 """The example that counts words and includes: its figures, a file that cannot be read, Ctrl-C in the middle of a long one."""
+import glob
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # the program must not
 
 
 @unittest.skipUnless(os.path.exists(PROGRAM), "the examples are not built")
-class WordsAndIncludes(unittest.TestCase):
+class OnThreads(unittest.TestCase):
+    options = []
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -25,7 +28,10 @@ class WordsAndIncludes(unittest.TestCase):
             file.write(text)
 
     def start(self):
-        return subprocess.Popen([PROGRAM, self.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        program = subprocess.Popen([PROGRAM, *self.options, self.folder],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(program.kill)  # does nothing once it has been waited for
+        return program
 
     def test_figures(self):
         self.write("a.h", '#include <sub/b.h>\n  #  include "a.h"\n// include <c.h>\nint a = b;')
@@ -67,16 +73,25 @@ class WordsAndIncludes(unittest.TestCase):
             file.truncate(1 << 40)  # nothing but a hole
         program = self.start()
         deadline = time.monotonic() + LIMIT
-        descriptors = f"/proc/{program.pid}/fd"
 
-        def reads_it():
-            return any(os.path.realpath(os.path.join(descriptors, fd)) == os.path.realpath(path)
-                       for fd in os.listdir(descriptors))
+        def is_it(fd):
+            try:
+                return os.path.samefile(fd, path)
+            except OSError:  # closed meanwhile, or of a process that is not ours
+                return False
+
+        def reads_it():  # the program, or a process of it
+            return any(is_it(fd) for fd in glob.glob("/proc/[0-9]*/fd/*"))
         while not reads_it():
             self.assertLess(time.monotonic(), deadline)
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=LIMIT)
         self.assertEqual((program.returncode, out), (130, ""), err)
+        self.assertFalse(reads_it())
+
+
+class InProcesses(OnThreads):
+    options = ["--processes"]
 
 
 if __name__ == "__main__":

@@ -25,11 +25,13 @@ consteval bool can_be_mapped_here() {
 }
 template <bool Anywhere, gives What, class F, class Item>
 consteval bool can_be_mapped() {
-    if constexpr (!Anywhere)
+    if constexpr (Anywhere) {
+        constexpr bool fits = can_be_mapped_elsewhere<F, Item>();
+        if constexpr (fits) return can_be_mapped_here<What, F, Item>();
+        return fits;
+    } else {
         return can_be_mapped_here<What, F, Item>();
-    else if constexpr (can_be_mapped_elsewhere<F, Item>())
-        return can_be_mapped_here<What, F, Item>();
-    return false;
+    }
 }
 
 template <bool Anywhere, gives What, class Items, class F>
