@@ -19,8 +19,6 @@ namespace {
 
 constexpr std::uint64_t page = 4096;
 
-std::uint64_t round_up(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
-
 [[noreturn]] void fail(const char* what) {
     throw std::system_error(errno, std::system_category(), std::string("worker channel: ") + what);
 }

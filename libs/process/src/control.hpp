@@ -1,9 +1,9 @@
 // What a pool and its supervisor say to each other, and a supervisor to a worker that it execs: messages on a SEQPACKET socket,
 // with descriptors.
 //
-//   pool -> supervisor   hello (settings) · start (worker; channel, event, and its output) …
+//   pool -> supervisor   hello (settings) · start (worker; channel, event, its output, block store) …
 //   supervisor -> pool   started (worker, pid; pidfd) | failed (worker, errno, stage) · ended (worker, code, status) …
-//   supervisor -> worker start (pid of the supervisor; channel, event), once, before it is executed
+//   supervisor -> worker start (pid of the supervisor; channel, event, block store), once, before it is executed
 // The end of the socket, at either side: the other one is gone or wants nothing more.
 #pragma once
 #include <tenure/io/unique_fd.hpp>
@@ -25,7 +25,8 @@ struct control_message {
     control what{};
     std::int32_t pid = 0;
     std::uint64_t worker = 0;
-    std::int32_t code = 0;   // started: 0 · failed: errno · ended: CLD_EXITED, CLD_KILLED, CLD_DUMPED
+    std::int32_t code =
+        0; // start: has_store, or 0 · started: 0 · failed: errno · ended: CLD_EXITED, CLD_KILLED, CLD_DUMPED
     std::int32_t status = 0; // failed: io::spawn_stage · ended: exit status or signal
 };
 
@@ -48,8 +49,10 @@ struct settings {
 };
 
 /// Descriptors that a message carries at most: those of `start`.
-inline constexpr std::size_t carried_fds = 4;
-/// Channel and event; standard output and error, unless they are inherited.
+inline constexpr std::size_t carried_fds = 5;
+/// Of `start`, as its code: the last descriptor is the pool's block store.
+inline constexpr std::int32_t has_store = 1;
+/// Channel and event; standard output and error, unless they are inherited; the pool's block store, if it has one.
 using start_fds = std::array<io::unique_fd, carried_fds>;
 
 class control_socket {

@@ -65,7 +65,7 @@ std::optional<int> enter(std::string_view role) {
     if (!die_with_parent(first.message.pid)) return 0;
     prctl(PR_SET_NAME, "tenure-worker");
     take_on(s);
-    work(std::move(first.fds[0]), std::move(first.fds[1]), s.output_is_read);
+    work(std::move(first.fds[0]), std::move(first.fds[1]), std::move(first.fds[2]), s.output_is_read);
 }
 
 } // namespace

@@ -358,6 +358,28 @@ TEST_P(Faults, MoreWorkersThanTheSupervisorIsToldOfAtOnceAllStartAndReplaceNobod
     run(body);
 }
 
+std::size_t large_and_dies(const std::vector<int>& v, int victim) {
+    if (victim != 0) ::kill(victim == 1 ? ::getpid() : ::getppid(), SIGKILL);
+    if (victim != 0) return hangs() != 0 ? 1 : 0;
+    return v.size();
+}
+TEST_P(Faults, TheMemoryOfALargeCallServesAgainWhenItsWorkerOrSupervisorWasKilled) {
+    pool p(rt(), {.workers = 1, .max_message = 1 << 20}); // there is room for five of these calls
+    auto body = [&]() -> task<> {
+        const std::vector<int> v(180'000, 1);
+        for (int i = 0; i < 12; ++i) {
+            const int victim = i % 3;
+            try {
+                EXPECT_EQ(co_await p.call(fn<&large_and_dies>, v, victim), v.size());
+                EXPECT_EQ(victim, 0);
+            } catch (const worker_died&) {
+                EXPECT_NE(victim, 0);
+            }
+        }
+    };
+    run(body);
+}
+
 /// Overwrites what the worker shares with its parent, but for where it is going to run.
 int scribbles(int seed) {
     std::ifstream maps("/proc/self/maps");

@@ -141,6 +141,7 @@ pool_state::pool_state(core::detail::scheduler& home, pool_options o)
     watch(event_.get(), watched_event, EPOLLIN | EPOLLET); // and never read: a worker could make that block
     watch(timer_.get(), watched_timer, EPOLLIN);
     if (outputs_) watch(outputs_->fd(), watched_output, EPOLLIN | EPOLLONESHOT); // until its reader has ended
+    if (options_.program.empty()) store_ = block_store::make(4 * options_.max_message);
     base::mutex_lock l(m_);
     start_supervisor();
     try {
@@ -431,20 +432,24 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
     pool_worker::task& t = w.task_at(number);
     t = {};
     std::byte* to = slot.bytes.data();
-    if (message.size() > inline_bytes) {
+    const bool stored = r && r->sent && r->sent->message;
+    if (stored) {
+        slot.place = store_->place_of(*r->sent->message);
+    } else if (message.size() > inline_bytes) {
         const auto place = w.arena.take(message.size());
         if (!place) return false; // when what is before it has ended
         t.arena_end = w.arena.end();
         slot.place = *place;
         to = w.memory.calls().data() + *place;
     }
-    if (!message.empty()) std::memcpy(to, message.data(), message.size());
+    if (!stored && !message.empty()) std::memcpy(to, message.data(), message.size());
     slot.size = message.size();
     slot.kind = message_kind::call;
-    slot.flags = r ? 0 : leave_if_it_fails;
+    slot.flags = !r ? leave_if_it_fails : stored ? in_store : 0;
     slot.deadline = (r ? r->deadline : base::never).time_since_epoch().count();
     t.call = r;
     if (r) {
+        t.blocks = r->sent;
         unlist(*r);
         r->at = call_record::place::published;
         r->by = &w;
@@ -498,6 +503,7 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
         }
         if (state == task_state::done) take_result(w, number, woken);
         if (const std::uint64_t end = w.task_at(number).arena_end) w.arena.give_back(end);
+        w.task_at(number).blocks = nullptr; // the worker has ended it, or never begins it
         w.ring.retire();
         if (w.pressed_for == number) {
             w.pressed = pool_worker::pressure::none;
@@ -572,7 +578,7 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         } else if (kind == message_kind::cancelled) {
             end(*r, call_record::ending::cancelled, woken);
         } else {
-            r->message.clear(); // the call is not needed any more
+            r->begin_result();
             r->message.bytes(bytes.data(), bytes.size());
             r->worker = w.pid;
             if ((kind == message_kind::parts) != (r->parts != 0))
@@ -595,7 +601,7 @@ void pool_state::take_parts(const pool_worker& w, call_record& r, runner::item_t
     const std::uint64_t size = std::min<std::uint64_t>(all, region.size());
     r.blames_part = !began || told == 0 || seen.running();
     try {
-        r.message.clear(); // the call is not needed any more
+        r.begin_result();
         r.message.fixed(told);
         if (told != 0 && size > sizeof told) r.message.bytes(region.data() + sizeof told, size - sizeof told);
         r.worker = w.pid;
@@ -730,8 +736,9 @@ detail::pool_state& inside(const base::ref<detail::call_taker>& r) noexcept {
 core::task<> carry(base::ref<detail::call_taker> to, tenure::runner::job& j) {
     tenure::runner::parts* const several = j.several();
     auto record = std::make_unique<detail::call_record>(
-        call_options{.timeout = several ? several->timeout() : base::duration::max()});
+        call_options{.timeout = several ? several->timeout() : base::duration::max()}, to->store());
     j.write_call(record->message);
+    record->written();
     if (several) record->parts = several->count();
     co_await detail::await_job(std::move(to), std::move(record), j);
 }

@@ -14,7 +14,9 @@
 //     worker is dead, dying or well.
 //  4. Each ended record is completed once, after the lock was let go of; it may be gone then.
 //  5. A worker is in the table from the moment its memory exists until its end was heard, or it was given up.
-// The lock is a leaf but for allocation: no user code, no completion, no launch of a task under it.
+//  6. A block of the store is not given to anybody else while a process that was given it may still write to it. Of a worker
+//     that was given up, or whose supervisor was lost, nobody has said that it has ended: it waits for that in limbo.
+// The lock is a leaf but for allocation, the store's lock included: no user code, no completion, no launch of a task under it.
 #pragma once
 #include "control.hpp"
 #include "output.hpp"
@@ -55,8 +57,9 @@ struct pool_worker : base::ref_counted {
     basic_ring_parent<ring_words, ring_wakes> ring;
     block_queue arena;
     struct task {
-        call_record* call = nullptr; // null: revoked, or the initializer
-        std::uint64_t arena_end = 0; // of its block; 0: it has none
+        call_record* call = nullptr;   // null: revoked, or the initializer
+        std::uint64_t arena_end = 0;   // of its block; 0: it has none
+        base::ref<call_blocks> blocks; // that the worker may look at
     };
     std::array<task, slot_count> tasks;
     task& task_at(std::uint64_t number) noexcept { return tasks[number % slot_count]; }
@@ -213,7 +216,8 @@ private:
     io::unique_fd supervisor_pidfd_ TENURE_GUARDED_BY(m_);
     pid_t supervisor_pid_ TENURE_GUARDED_BY(m_) = 0;
     std::vector<worker_ref> workers_ TENURE_GUARDED_BY(m_);
-    call_record* first_ TENURE_GUARDED_BY(m_) = nullptr; // queued
+    std::vector<worker_ref> limbo_ TENURE_GUARDED_BY(m_); // invariant 6
+    call_record* first_ TENURE_GUARDED_BY(m_) = nullptr;  // queued
     call_record* last_ TENURE_GUARDED_BY(m_) = nullptr;
     std::size_t queued_ TENURE_GUARDED_BY(m_) = 0;
     std::size_t waiting_ TENURE_GUARDED_BY(m_) = 0; // records with a waiter that have not ended

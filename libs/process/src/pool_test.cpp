@@ -1,8 +1,12 @@
 #include "pool_test.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <numeric>
+#include <random>
 #include <sched.h>
 #include <stdexcept>
 #include <sys/resource.h>
@@ -62,6 +66,82 @@ TEST_P(Pools, LargeArgumentsAndResultsTravel) {
             EXPECT_EQ(got.size(), n);
             EXPECT_EQ(got.back(), 2 * static_cast<int>(n - 1));
         }
+    };
+    run(body);
+}
+
+TEST(BlockPlaces, BlocksNeverOverlapAndWhatIsGivenBackBecomesOneAgain) {
+    constexpr std::uint64_t page = 4096;
+    constexpr std::uint64_t all = 64 * page;
+    std::mt19937 draw(7);
+    process::detail::block_places places(all + 100); // the rest of a page is nobody's
+    std::map<std::uint64_t, std::uint64_t> taken;    // place, end
+    const auto give_back = [&](auto which) {
+        places.give_back(which->first);
+        taken.erase(which);
+    };
+    for (int i = 0; i < 5000; ++i) {
+        if (draw() % 2 == 0 && !taken.empty()) {
+            give_back(std::next(taken.begin(), static_cast<std::ptrdiff_t>(draw() % taken.size())));
+            continue;
+        }
+        std::uint64_t bytes = draw() % (9 * page);
+        const auto at = places.take(bytes);
+        if (!at) continue;
+        if (draw() % 4 == 0) places.trim(*at, bytes /= 2);
+        const std::uint64_t end = *at + std::max<std::uint64_t>(1, bytes);
+        EXPECT_TRUE(*at % page == 0 && end <= all);
+        const auto after = taken.lower_bound(*at);
+        EXPECT_TRUE(after == taken.end() || end <= after->first);
+        EXPECT_TRUE(after == taken.begin() || std::prev(after)->second <= *at);
+        taken.emplace(*at, end);
+    }
+    while (!taken.empty())
+        give_back(taken.begin());
+    EXPECT_EQ(places.take(all + 1), std::nullopt);
+    EXPECT_EQ(places.take(all), 0u);
+    EXPECT_EQ(places.take(0), std::nullopt);
+}
+
+/// Where the elements lie in what all workers of the pool share; -1: elsewhere.
+std::int64_t place_of(const wire::view<double>& v) {
+    std::ifstream maps("/proc/self/maps");
+    const auto at = reinterpret_cast<std::uintptr_t>(v.data());
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("memfd:tenure-blocks") == std::string::npos) continue;
+        const std::uintptr_t begin = std::stoull(line, nullptr, 16);
+        const std::uintptr_t end = std::stoull(line.substr(line.find('-') + 1), nullptr, 16);
+        if (begin <= at && at < end && v[0] == 2.5 && v[v.size() - 1] == 2.5)
+            return static_cast<std::int64_t>(at - begin);
+    }
+    return -1;
+}
+TEST_P(Pools, ALargeCallIsWrittenWhereItsWorkerReadsItAndTheMemoryServesAgain) {
+    for (const auto start : {process::start_method::zygote, process::start_method::spawn}) {
+        pool p(rt(), {.workers = 1, .start = start, .on_output = [](const process::worker_line&) {}});
+        auto body = [&]() -> task<> {
+            const std::vector<double> v(500'000, 2.5);
+            const std::int64_t first = co_await p.call(fn<&place_of>, v);
+            EXPECT_GE(first, 0);
+            for (int i = 0; i < 3; ++i)
+                EXPECT_EQ(co_await p.call(fn<&place_of>, v), first);
+            EXPECT_EQ(co_await p.call(fn<&place_of>, std::vector<double>(10, 2.5)), -1); // in its slot
+        };
+        run(body);
+    }
+}
+TEST_P(Pools, WhatTheSharedMemoryHasNoRoomForTravelsAllTheSame) {
+    pool p(rt(), {.workers = 2, .max_message = 1 << 20});
+    auto body = [&]() -> task<> {
+        std::vector<int> v(200'000);
+        std::iota(v.begin(), v.end(), 0);
+        const auto want = doubled(v);
+        auto calls = [&](group g) -> task<> {
+            for (int i = 0; i < 16; ++i) // 12.8 MB at once
+                (void)g.spawn([&]() -> task<> { EXPECT_EQ(co_await p.call(fn<&doubled>, v), want); });
+            co_return;
+        };
+        co_await with_group(calls);
     };
     run(body);
 }

@@ -56,12 +56,12 @@ inline std::size_t count_entries(const char* folder) {
     return n;
 }
 
-/// Shared memory that a worker of this process has mapped, or has open: none when its pool is gone.
+/// Memory that this process shares with workers of its own: none when their pool is gone.
 inline std::size_t count_channels() {
     std::ifstream maps("/proc/self/maps");
     std::size_t n = 0;
     for (std::string line; std::getline(maps, line);)
-        n += line.find("tenure-worker") != std::string::npos ? 1 : 0;
+        n += line.find("memfd:tenure-") != std::string::npos ? 1 : 0;
     return n;
 }
 

@@ -150,13 +150,20 @@ bool pool_state::start_worker() {
     auto w = worker_ref::adopt(new pool_worker(next_id_++, options_.max_message));
     std::array<int, carried_fds> fds{w->memory.fd(), event_.get()};
     workers_.reserve(workers_.size() + 1); // nothing may fail once it was told
+    std::erase_if(limbo_, [](const worker_ref& l) {
+        return l->pidfd && ends_within(l->pidfd, base::duration::zero());
+    });
+    limbo_.reserve(limbo_.size() + workers_.size() + 1); // all may go there
+    std::size_t carried = 2;
     std::array<io::unique_fd, 2> output;
     if (outputs_) {
         output = outputs_->add(w->id);
-        fds[2] = output[0].get();
-        fds[3] = output[1].get();
+        fds[carried++] = output[0].get();
+        fds[carried++] = output[1].get();
     }
-    if (!supervisor_.try_send({control::start, 0, w->id}, std::span(fds).first(outputs_ ? 4 : 2))) {
+    if (store_) fds[carried++] = store_->fd();
+    if (!supervisor_.try_send({control::start, 0, w->id, store_ ? has_store : 0},
+                              std::span(fds).first(carried))) {
         const int error = errno;
         if (outputs_) (void)outputs_->ended(w->id);
         errno = error;
@@ -277,6 +284,8 @@ void pool_state::read_messages(base::time_point now, ended_calls& woken) {
         case control::failed: {
             const auto where = static_cast<io::spawn_stage>(r.message.status);
             const io::spawn_error e{r.message.code, where};
+            for (pool_worker::task& t : w->tasks)
+                t.blocks = nullptr; // there never was a process
             ended(*w, 0, 0, now, woken);
             start_failed(now, std::string(to_string(where)) + ": " + std::strerror(r.message.code),
                          !e.transient(), woken);
@@ -332,6 +341,9 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
         fail(*r, death(*w, code, status, left), woken);
     }
     w->outstanding = 0;
+    const bool has_blocks = std::any_of(w->tasks.begin(), w->tasks.end(),
+                                        [](const auto& t) { return static_cast<bool>(t.blocks); });
+    if (code == 0 && has_blocks) limbo_.push_back(w); // nobody has said that it has ended
     if (stage_ != stage::open) return;
     if (w->initializer_error) {
         failed_starts_ = failed_starts_that_tell;

@@ -11,8 +11,8 @@ namespace tenure::inline v0::process::detail {
 int supervise(control_socket pool, const settings& s);
 
 /// Serves calls until it is told to stop. Does not return: leaves with flushed streams, without destructors.
-/// `output_is_read`: what a call has printed is written when it ends.
-[[noreturn]] void work(io::unique_fd channel, io::unique_fd event, bool output_is_read);
+/// `store`: the pool's block store, or none. `output_is_read`: what a call has printed is written when it ends.
+[[noreturn]] void work(io::unique_fd channel, io::unique_fd event, io::unique_fd store, bool output_is_read);
 
 /// Limits of a worker, taken on by itself before it serves.
 void take_on(const settings& s) noexcept;

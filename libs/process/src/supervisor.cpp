@@ -57,9 +57,9 @@ private:
         control_socket line;
     };
 
-    void start(std::uint64_t id, start_fds& fds);
-    started copy(start_fds& fds);
-    started execute(const start_fds& fds) const;
+    void start(std::uint64_t id, start_fds& fds, io::unique_fd store);
+    started copy(start_fds& fds, io::unique_fd& store);
+    started execute(const start_fds& fds, const io::unique_fd& store) const;
     /// True: no child is left.
     bool reap();
     void kill_orphans() const noexcept;
@@ -120,12 +120,15 @@ void supervisor::read_messages() {
         case control_socket::result::end: ending_ = true; return;
         case control_socket::result::message: break;
         }
-        if (r.message.what == control::start) start(r.message.worker, r.fds);
+        if (r.message.what != control::start) continue;
+        io::unique_fd store;
+        if (r.message.code == has_store) store = std::move(r.fds[settings_.output_is_read ? 4 : 2]);
+        start(r.message.worker, r.fds, std::move(store));
     }
 }
 
-void supervisor::start(std::uint64_t id, start_fds& fds) {
-    started s = copies_ ? copy(fds) : execute(fds);
+void supervisor::start(std::uint64_t id, start_fds& fds, io::unique_fd store) {
+    started s = copies_ ? copy(fds, store) : execute(fds, store);
     fds = {}; // the worker's output ends with the worker
     if (s.error) {
         (void)pool_.send({control::failed, 0, id, s.error.code, static_cast<std::int32_t>(s.error.stage)});
@@ -136,7 +139,7 @@ void supervisor::start(std::uint64_t id, start_fds& fds) {
     (void)pool_.send({control::started, s.pid, id}, {&pidfd, 1});
 }
 
-supervisor::started supervisor::copy(start_fds& fds) {
+supervisor::started supervisor::copy(start_fds& fds, io::unique_fd& store) {
     started s;
     s.pid = fork();
     if (s.pid == 0) {
@@ -155,7 +158,7 @@ supervisor::started supervisor::copy(start_fds& fds) {
             fds[3].reset();
         }
         take_on(settings_);
-        work(std::move(fds[0]), std::move(fds[1]), settings_.output_is_read);
+        work(std::move(fds[0]), std::move(fds[1]), std::move(store), settings_.output_is_read);
     }
     if (s.pid < 0) {
         s.error = {errno, io::spawn_stage::start};
@@ -171,7 +174,7 @@ supervisor::started supervisor::copy(start_fds& fds) {
     return s;
 }
 
-supervisor::started supervisor::execute(const start_fds& fds) const {
+supervisor::started supervisor::execute(const start_fds& fds, const io::unique_fd& store) const {
     started s;
     try {
         const std::string word = random_word();
@@ -179,8 +182,9 @@ supervisor::started supervisor::execute(const start_fds& fds) const {
         wire::writer more;
         wire::write(more, settings_);
         more.bytes(word.data(), word.size());
-        const std::array<int, 2> both{fds[0].get(), fds[1].get()};
-        if (!line[0].send({control::start, self_, 0}, both, more.message())) {
+        const std::array<int, 3> given{fds[0].get(), fds[1].get(), store.get()};
+        if (!line[0].send({control::start, self_, 0}, std::span(given).first(store ? 3 : 2),
+                          more.message())) {
             s.error = {errno, io::spawn_stage::start};
             return s;
         }

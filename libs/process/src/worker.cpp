@@ -7,6 +7,7 @@
 #include <tenure/core/runtime.hpp>
 #include <tenure/core/this_task.hpp>
 #include <tenure/process/detail/adaptive_spin.hpp>
+#include <tenure/process/detail/block_store.hpp>
 #include <tenure/runner/parts.hpp>
 #include <tenure/wire/function.hpp>
 
@@ -177,8 +178,9 @@ private:
 
 class worker {
 public:
-    explicit worker(channel_memory& memory, bool output_is_read)
+    explicit worker(channel_memory& memory, base::ref<block_store> store, bool output_is_read)
         : memory_(memory),
+          store_(std::move(store)),
           ring_(memory->ring),
           strand_(runtime_, *memory),
           parts_(memory, strand_),
@@ -233,7 +235,9 @@ private:
     }
     std::span<const std::byte> message_of(const call_slot& slot) const {
         if (slot.size <= inline_bytes) return std::span(slot.bytes).first(slot.size);
-        return memory_.calls().subspan(slot.place, slot.size); // the parent's numbers, which it checked
+        const bool stored = store_ && (slot.flags & in_store) != 0;
+        const std::span<const std::byte> area = stored ? store_->bytes() : memory_.calls();
+        return area.subspan(slot.place, slot.size); // the parent's numbers, which it checked
     }
     message_kind fail() noexcept {
         result_.clear();
@@ -278,6 +282,7 @@ private:
     }
 
     channel_memory& memory_;
+    const base::ref<block_store> store_;                         // null: there is none
     core::runtime runtime_{core::runtime_options{.threads = 0}}; // of the context tree; it runs nothing
     basic_ring_worker<ring_words, wakes> ring_;
     call_strand strand_;
@@ -293,13 +298,13 @@ private:
 
 } // namespace
 
-void work(io::unique_fd channel, io::unique_fd event, bool output_is_read) {
+void work(io::unique_fd channel, io::unique_fd event, io::unique_fd store, bool output_is_read) {
     event_fd = event.release();
     channel_memory memory(std::move(channel));
     memory.close_fd();
     note_crashes();
     {
-        worker w(memory, output_is_read);
+        worker w(memory, store ? block_store::attach(std::move(store)) : nullptr, output_is_read);
         w.serve();
     }
     std::cout.flush();

@@ -63,7 +63,7 @@ public:
     template <class F, class... A>
     auto call(const call_options& o, const F& f, A&&... arguments) {
         return detail::await_call<typename detail::result_of<F>::type>(
-            state_, detail::make_record(o, f, std::forward<A>(arguments)...));
+            state_, detail::make_record(*state_, o, f, std::forward<A>(arguments)...));
     }
 
     /// `std::vector<std::byte> answer = co_await p.request(bytes)`: for workers that are another program

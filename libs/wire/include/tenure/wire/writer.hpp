@@ -23,6 +23,17 @@ using segment = std::span<const std::byte>;
 
 inline constexpr std::size_t no_out_of_band = std::numeric_limits<std::size_t>::max();
 
+/// Memory for messages that become large, instead of the heap's.
+/// Owner: whoever made it; it outlives the writers that have it, and what it gave lives until it gives the next.
+class memory_source {
+public:
+    /// Moves a message that has outgrown its memory to `bytes` bytes. Empty: there are none; the message stays where it is.
+    virtual std::span<std::byte> move_to_larger(std::span<const std::byte> message, std::size_t bytes) = 0;
+
+protected:
+    ~memory_source() = default;
+};
+
 /// Bytes of a message. Written with `write(w, value)`; kept for the next message by `clear()`, which frees nothing.
 /// Owner: the caller; the message lives until the next write or clear.
 /// Threads: one at a time.
@@ -39,6 +50,19 @@ public:
     std::size_t size() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
     void clear() noexcept {
         at_ = begin_;
+        segments_.clear();
+    }
+
+    /// From now on, a message of at least so many bytes lies in memory of `source`.
+    void take_large_from(memory_source& source, std::size_t bytes) noexcept {
+        source_ = &source;
+        large_from_ = bytes;
+    }
+    /// As one that begins in `scratch` again: frees its own memory, and lets go of what its source gave.
+    void start_over(std::span<std::byte> scratch) noexcept {
+        begin_ = at_ = scratch.data();
+        end_ = begin_ + scratch.size();
+        owned_.reset();
         segments_.clear();
     }
 
@@ -122,12 +146,14 @@ private:
     }
     void grow(std::size_t n);
 
-    // Invariant: begin_ <= at_ <= end_, all in scratch or all in owned_.
+    // Invariant: begin_ <= at_ <= end_, all in scratch, all in owned_, or all in memory of source_.
     std::byte* begin_ = nullptr;
     std::byte* at_ = nullptr;
     std::byte* end_ = nullptr;
     std::size_t out_of_band_from_ = no_out_of_band;
     int depth_ = 0;
+    memory_source* source_ = nullptr;
+    std::size_t large_from_ = 0;
     std::unique_ptr<std::byte[]> owned_;
     std::vector<segment> segments_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/base/ref.hpp>
 #include <tenure/core/operation.hpp>
+#include <tenure/process/detail/block_store.hpp>
 #include <tenure/process/options.hpp>
 #include <tenure/runner/parts.hpp>
 #include <tenure/runner/runner.hpp>
@@ -14,17 +15,43 @@ namespace tenure::inline v0::process::detail {
 
 struct pool_worker;
 
+/// Messages of so many bytes are written into the pool's block store at once.
+inline constexpr std::size_t large_message = std::size_t{64} << 10;
+
+/// What a call has in the block store. Kept by its record, and by its worker's entry as long as the worker may look at it.
+struct call_blocks : base::ref_counted {
+    explicit call_blocks(base::ref<shared_block> m) noexcept : message(std::move(m)) {}
+    const base::ref<shared_block> message; // null: it lies elsewhere
+};
+
 /// nowhere -submit-> queued -publish-> published -> ended
 ///           queued, published (not taken) -withdraw-> nowhere        published -its worker died before it was taken-> queued
 /// Guarded by the pool's lock, but for what is marked.
 struct call_record : core::detail::pooled {
-    explicit call_record(const call_options& o = {}) : timeout(o.timeout), grace(o.grace) {}
+    /// `store`: for a message that is large; null: there is none.
+    explicit call_record(const call_options& o = {}, block_store* store = nullptr)
+        : memory(store), timeout(o.timeout), grace(o.grace) {
+        if (store) message.take_large_from(memory, large_message);
+    }
+    /// The call is written: nothing is added to it.
+    void written() {
+        if (!memory.block()) return;
+        memory.trim(message.size());
+        sent = base::ref<call_blocks>::adopt(new call_blocks(memory.block()));
+    }
+    /// From now on the message is the result; what was sent stays as it is.
+    void begin_result() noexcept {
+        message.start_over(scratch);
+        memory.let_go();
+    }
     enum class place : std::uint8_t { nowhere, queued, published, ended };
     enum class ending : std::uint8_t { value, failure, cancelled };
 
     /// The call; when it has ended with a value, the result. Constant while queued or published.
     std::array<std::byte, 256> scratch; // first: the writer begins in it
     wire::writer message{scratch};
+    message_memory memory;
+    base::ref<call_blocks> sent; // null: nothing lies in the block store
 
     const base::duration
         timeout; // of it, or of each of its parts; constant once submitted, as the next three
@@ -49,12 +76,17 @@ struct call_record : core::detail::pooled {
 /// What a call asks of its pool, in its own task.
 class call_taker : public base::ref_counted {
 public:
+    /// Null: its workers are another program, or the system gave no memory for it.
+    block_store* store() const noexcept { return store_.get(); }
     /// Throws: closed_error, usage_error. True: it has ended already. False: `s` will be completed when it has.
     virtual bool submit(call_record& r, core::detail::strand& s) = 0;
     /// True: it has not begun and never will. False: it has ended, or it will be completed.
     virtual bool cancel(call_record& r, const base::cause_ptr& why) noexcept = 0;
     /// Its task goes away without having waited for it.
     virtual void forget(call_record& r) noexcept = 0;
+
+protected:
+    base::ref<block_store> store_; // constant after construction
 };
 
 /// What does not depend on the result's type.
@@ -131,9 +163,11 @@ private:
 };
 
 template <class F, class... A>
-std::unique_ptr<call_record> make_record(const call_options& o, const F& f, A&&... arguments) {
-    auto r = std::make_unique<call_record>(o);
+std::unique_ptr<call_record> make_record(const call_taker& pool, const call_options& o, const F& f,
+                                         A&&... arguments) {
+    auto r = std::make_unique<call_record>(o, pool.store());
     wire::write_call(r->message, f, std::forward<A>(arguments)...);
+    r->written();
     return r;
 }
 

@@ -58,10 +58,12 @@ constexpr std::uint32_t turn_of(std::uint64_t task) noexcept {
 
 /// Of a call: the worker takes no more if this one fails. For initializers.
 inline constexpr std::uint32_t leave_if_it_fails = 1;
+/// Of a call: its message lies in the pool's block store.
+inline constexpr std::uint32_t in_store = 2;
 
 struct alignas(64) call_slot {
     std::uint64_t size;    // bytes of the message
-    std::uint64_t place;   // if they are more than inline_bytes: where in the arena
+    std::uint64_t place;   // if they are more than inline_bytes: where in the arena, or in the block store
     std::int64_t deadline; // of a call: ns on CLOCK_MONOTONIC; the largest number: never
     message_kind kind;
     std::uint32_t flags;
@@ -107,6 +109,8 @@ static_assert(offsetof(channel, ring) == 64 && offsetof(ring_words, worker_parke
               offsetof(channel, cancel) == 704 && offsetof(channel, cancel_reason) == 712 &&
               offsetof(channel, cancel_text) == 716 && offsetof(channel, part) == 896 &&
               offsetof(channel, part_bytes) == 904 && offsetof(channel, slots) == 960);
+
+inline std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
 /// Sleeps while the word, in memory that processes share, is `expected`; or less long.
 void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
