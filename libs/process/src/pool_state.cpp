@@ -494,7 +494,8 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
         const std::uint64_t number = w.ring.oldest();
         const task_state state = w.ring.look(number);
         if (state == task_state::ready || state == task_state::taken) break;
-        if (state == task_state::broken || w.broken) {
+        const bool not_by_us = state == task_state::revoked && (w.task_at(number).call || w.initializing);
+        if (state == task_state::broken || not_by_us || w.broken) {
             w.broken = true;
             w.accepts = false;
             ask_to_stop(w, 0, base::duration::zero(),
@@ -578,12 +579,12 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         } else if (kind == message_kind::cancelled) {
             end(*r, call_record::ending::cancelled, woken);
         } else {
-            r->begin_result();
-            r->message.bytes(bytes.data(), bytes.size());
-            r->worker = w.pid;
             if ((kind == message_kind::parts) != (r->parts != 0))
                 throw wire::wire_error(
                     "a worker process answered one call as if it were several, or the other way around");
+            r->begin_result();
+            r->message.bytes(bytes.data(), bytes.size());
+            r->worker = w.pid;
             end(*r, call_record::ending::value, woken);
         }
     } catch (const std::exception&) {
@@ -712,6 +713,7 @@ void call_base::reply(runner::parts& to) {
             to.failed(read_exception(from, record_->worker), runner::part_failure::thrown);
     }
     if (!record_->error) return from.finish();
+    if (told == 0 && !record_->blames_part) std::rethrow_exception(record_->error);
     if (told == record_->parts || !record_->blames_part) return;
     using runner::part_failure;
     to.failed(record_->error, record_->timed_out ? part_failure::timed_out

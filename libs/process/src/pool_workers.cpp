@@ -32,6 +32,7 @@ constexpr base::duration patience_with_reader = std::chrono::seconds(1); // who 
 constexpr base::duration between_looks_at_parts =
     std::chrono::milliseconds(1); // how late their begin may be seen
 constexpr unsigned failed_starts_that_tell = 3;
+constexpr unsigned workers_that_tell = 3; // by not taking a call
 
 void send_signal(const io::unique_fd& pidfd, int signo) noexcept {
     if (pidfd) syscall(SYS_pidfd_send_signal, pidfd.get(), signo, nullptr, 0);
@@ -74,6 +75,16 @@ std::exception_ptr death(const pool_worker& w, int code, int status,
             worker_died(how_it_ended(w.pid, code, status) + (w.broken ? " after it broke the protocol" : "") +
                             " while it ran the call" + in_words(left),
                         w.pid, code == CLD_EXITED ? 0 : status, code == CLD_EXITED ? status : 0, left));
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+std::exception_ptr not_begun() noexcept {
+    try {
+        return std::make_exception_ptr(
+            start_error("process pool: " + std::to_string(workers_that_tell) +
+                        " workers, one after the other, did not begin the call within a second"));
     } catch (...) {
         return std::current_exception();
     }
@@ -474,6 +485,9 @@ void pool_state::look_whether_late(pool_worker& w, base::time_point now, ended_c
         take_back_unbegun(w, woken); // it is stopped, or stuck before its loop
         w.accepts = false;
         ask_to_stop(w, 0, base::duration::zero(), {base::reason::failure, "it takes no calls", {}});
+        if (++r->not_taken_by < workers_that_tell || r->at != call_record::place::queued) return;
+        unlist(*r);
+        fail(*r, not_begun(), woken);
     }
 }
 

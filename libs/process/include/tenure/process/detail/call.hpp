@@ -61,7 +61,8 @@ struct call_record : core::detail::pooled {
     // Who has run parts of it; their results are in the message. If it failed, `error` is the next part's, or nobody's.
     pid_t worker = 0;
     bool blames_part = false;
-    bool died = false; // the worker
+    bool died = false;         // the worker
+    unsigned not_taken_by = 0; // workers that were ended because they did not begin it
 
     place at = place::nowhere;
     ending how = ending::value;
