@@ -1,13 +1,21 @@
 // What a map promises, on every runner.
 #include "map_runners.hpp"
 
+#include <tenure/core/context_scope.hpp>
 #include <tenure/core/scope.hpp>
+#include <tenure/runner/travelling_key.hpp>
 
 #include <array>
 #include <ranges>
 
 namespace map_runners {
 namespace {
+
+const runner::travelling_key<int> level{"map.level"};
+int above_level(int i) {
+    const int* const from = core::this_task::value(level);
+    return from ? *from + i : -1;
+}
 
 /// Each kind of runner, made when a test begins. One type of test for all, so that each map is compiled once.
 struct kind {
@@ -52,6 +60,18 @@ TEST_P(MapOn, GivesEachOnceInOrderOfCompletionWithBatchesOfOne) {
     ASSERT_EQ(got.size(), 500u);
     for (std::size_t i = 0; i < got.size(); ++i)
         ASSERT_EQ(got[i], static_cast<int>(2 * i));
+}
+TEST_P(MapOn, AFunctionSeesTheContextValuesThatTravel) {
+    rt_.block_on([this]() -> task<> {
+        auto body = [this]() -> task<> {
+            auto all = parallel::map(rt_, *on_, first(300), fn<&above_level>, {.batch_size = 7});
+            int next = 1000;
+            while (const auto v = co_await all.next())
+                EXPECT_EQ(*v, next++);
+            EXPECT_EQ(next, 1300);
+        };
+        co_await core::with_value(level, 1000, body);
+    });
 }
 TEST_P(MapOn, NothingOfNothing) {
     EXPECT_TRUE(all_of(parallel::map(rt_, *on_, first(0), fn<&doubled>)).empty());

@@ -18,6 +18,7 @@
 #pragma once
 #include "jobs.hpp"
 
+#include <tenure/core/context_scope.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/observe.hpp>
 #include <tenure/core/scope.hpp>
@@ -275,6 +276,19 @@ TYPED_TEST_P(RunnerConformance, JobThatDoesNotLookIsEndedAtItsDeadlineOrWaitedFo
     });
 }
 
+// ---- context
+
+TYPED_TEST_P(RunnerConformance, JobSeesTheValuesOfKeysThatTravel) {
+    this->run([](group g, runner::runner& r) -> task<> {
+        auto body = [g, &r]() mutable -> task<> {
+            EXPECT_EQ(co_await call(r, fn<&trace_here>), "a-1");
+            EXPECT_EQ(co_await submit(g, r, fn<&trace_here>), "a-1");
+        };
+        co_await core::with_value(trace_id, std::string("a-1"), body);
+        EXPECT_EQ(co_await call(r, fn<&trace_here>), "none");
+    });
+}
+
 // ---- many
 
 TYPED_TEST_P(RunnerConformance, EachOfManyEndsOnce) {
@@ -400,9 +414,9 @@ REGISTER_TYPED_TEST_SUITE_P(RunnerConformance, GivesWhatTheFunctionReturns,
                             CallInACancelledGroupNeverBegins, QueuedCallThatIsCancelledNeverBegins,
                             RunningJobThatLooksEndsAsCancelled, RunningJobThatDoesNotLookIsEndedOrWaitedFor,
                             CancelAfterTheEndChangesNothing, JobKnowsItsDeadline, PastDeadlineBeginsNothing,
-                            JobThatLooksEndsAtItsDeadline, JobThatDoesNotLookIsEndedAtItsDeadlineOrWaitedFor,
-                            EachOfManyEndsOnce, DroppedHandlesLoseNothing, AsManyRunAtOnceAsItSays,
-                            NeverMoreAtOnceThanItSays, RunnerMayGoAfterItsLastCall,
-                            JobsMayWaitForCallsOnTheSameRunner);
+                            JobSeesTheValuesOfKeysThatTravel, JobThatLooksEndsAtItsDeadline,
+                            JobThatDoesNotLookIsEndedAtItsDeadlineOrWaitedFor, EachOfManyEndsOnce,
+                            DroppedHandlesLoseNothing, AsManyRunAtOnceAsItSays, NeverMoreAtOnceThanItSays,
+                            RunnerMayGoAfterItsLastCall, JobsMayWaitForCallsOnTheSameRunner);
 
 } // namespace runner_conformance

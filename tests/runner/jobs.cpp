@@ -36,6 +36,10 @@ std::vector<std::uint64_t> numbers(std::size_t many) {
 int fails(const std::string& what) { throw odd_error(what); }
 void throws_a_number() { throw odd_number{42}; }
 tenure::base::time_point deadline_here() { return tenure::core::this_task::deadline(); }
+std::string trace_here() {
+    const std::string* const id = tenure::core::this_task::value(trace_id);
+    return id ? *id : "none";
+}
 int double_unless_seventh(int i, const std::string& sign) {
     leave_sign(sign);
     if (i % 7 == 0) throw odd_error("a multiple of 7");

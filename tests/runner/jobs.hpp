@@ -1,6 +1,7 @@
 // What the tests of runners call, here or elsewhere.
 #pragma once
 #include <tenure/base/clock.hpp>
+#include <tenure/runner/travelling_key.hpp>
 #include <tenure/wire/view.hpp>
 
 #include <atomic>
@@ -42,6 +43,8 @@ std::vector<std::uint64_t> numbers(std::size_t many);
 int fails(const std::string& what);
 void throws_a_number();
 tenure::base::time_point deadline_here();
+inline const tenure::runner::travelling_key<std::string> trace_id{"conformance.trace_id"};
+std::string trace_here();
 /// Throws for multiples of 7.
 int double_unless_seventh(int i, const std::string& sign);
 

@@ -1,6 +1,6 @@
 // A worker that is not of this program, written from docs/reference/worker_protocol.md alone: it uses nothing of tenure.
 // Messages: "upper TEXT" -> TEXT in capitals; "fail TEXT" -> a failure of type my::error; "die" -> it kills itself; "wait" -> it waits
-// until it is told to stop.
+// until it is told to stop; "context NAME" -> the bytes of the context value of that name, or none.
 #include <algorithm>
 #include <cctype>
 #include <csignal>
@@ -59,8 +59,38 @@ std::string counted(const std::string& text) {
     return std::string(reinterpret_cast<const char*>(&n), 8) + text;
 }
 
+std::uint64_t number(const char* from) {
+    std::uint64_t n = 0;
+    std::memcpy(&n, from, 8);
+    return n;
+}
+/// The context values that travel with the call in this slot.
+std::string context_of(const char* slot) {
+    std::uint32_t flags = 0;
+    std::memcpy(&flags, slot + 28, 4);
+    const std::uint64_t call = number(slot), place = number(slot + 8), size = flags >> 8;
+    const std::uint64_t in_slot = call <= 480 ? call : 0;
+    if (in_slot + size <= 480) return {slot + 32 + in_slot, size};
+    return {channel + at<std::uint64_t>(16) + place + (call <= 480 ? 0 : call), size};
+}
+std::string value_of(const std::string& name, const std::string& context) {
+    for (std::size_t i = 0; i < context.size();) {
+        const std::uint64_t length = number(&context[i]);
+        const std::string found = context.substr(i + 8, length);
+        const std::uint64_t size = number(&context[i + 8 + length]);
+        i += 16 + length;
+        if (found == name) return context.substr(i, size);
+        i += size;
+    }
+    return "";
+}
+
 /// The kind of the result.
-std::uint32_t run(std::uint64_t task, const std::string& message, std::string& result) {
+std::uint32_t run(std::uint64_t task, const char* slot, const std::string& message, std::string& result) {
+    if (message.starts_with("context ")) {
+        result = value_of(message.substr(8), context_of(slot));
+        return 1;
+    }
     if (message.starts_with("upper ")) {
         result = message.substr(6);
         std::transform(result.begin(), result.end(), result.begin(),
@@ -118,7 +148,7 @@ int main() {
         std::memcpy(&place, slot + 8, 8);
         const std::string message(size <= 480 ? slot + 32 : channel + at<std::uint64_t>(16) + place, size);
         std::string result;
-        const std::uint32_t kind = run(task, message, result);
+        const std::uint32_t kind = run(task, slot, message, result);
         while (result.size() > 480 && load(at<std::uint64_t>(640)) != task) {
             store(at<std::uint32_t>(648), 1u);
             if (load(at<std::uint64_t>(640)) != task)

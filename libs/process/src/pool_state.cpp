@@ -160,9 +160,16 @@ bool pool_state::belongs_to_this_process() const noexcept { return getpid() == o
 // ---- calls
 
 bool pool_state::submit(call_record& r, core::detail::strand& s) {
-    if (r.message.size() > options_.max_message)
-        throw base::usage_error("process pool: the call has " + std::to_string(r.message.size()) +
-                                " bytes, and the pool takes at most " + std::to_string(options_.max_message) +
+    if (r.context.size() > max_context_bytes)
+        throw base::usage_error("process pool: the context values that travel with the call have " +
+                                std::to_string(r.context.size()) + " bytes, which is more than " +
+                                std::to_string(max_context_bytes) + ": pass what is large as an argument");
+    if (r.message.size() + r.context.size() > options_.max_message)
+        throw base::usage_error("process pool: the call has " + std::to_string(r.message.size()) + " bytes" +
+                                (r.context.empty() ? std::string()
+                                                   : ", the context values that travel with it " +
+                                                         std::to_string(r.context.size())) +
+                                ", and the pool takes at most " + std::to_string(options_.max_message) +
                                 ": raise pool_options::max_message");
     if (s.sched != &home_)
         throw base::usage_error("process pool: the call is awaited in a task of another runtime than the "
@@ -431,21 +438,35 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
     call_slot& slot = w.memory->slot_of(number);
     pool_worker::task& t = w.task_at(number);
     t = {};
-    std::byte* to = slot.bytes.data();
-    const bool stored = r && r->sent && r->sent->message;
-    if (stored) {
-        slot.place = store_->place_of(*r->sent->message);
-    } else if (message.size() > inline_bytes) {
-        const auto place = w.arena.take(message.size());
+    // What was taken back from its end may have left less there than a slot takes.
+    const bool stored = r && r->sent && r->sent->message && message.size() > inline_bytes;
+    const std::span<const std::byte> context = r ? r->context : std::span<const std::byte>();
+    const call_layout lies(message.size(), stored, context.size());
+    std::byte* const in_slot = slot.bytes.data();
+    std::byte* in_arena = nullptr;
+    if (lies.arena_bytes != 0) {
+        const auto place = w.arena.take(lies.arena_bytes);
         if (!place) return false; // when what is before it has ended
         t.arena_end = w.arena.end();
-        slot.place = *place;
-        to = w.memory.calls().data() + *place;
+        if (stored)
+            std::memcpy(in_slot, &*place, sizeof *place);
+        else
+            slot.place = *place;
+        in_arena = w.memory.calls().data() + *place;
     }
-    if (!stored && !message.empty()) std::memcpy(to, message.data(), message.size());
+    if (stored)
+        slot.place = store_->place_of(*r->sent->message);
+    else if (!message.empty())
+        std::memcpy(lies.call_in_slot ? in_slot : in_arena, message.data(), message.size());
+    if (!context.empty())
+        std::memcpy((lies.context_in_slot ? in_slot : in_arena) + lies.context_at, context.data(),
+                    context.size());
     slot.size = message.size();
     slot.kind = message_kind::call;
-    slot.flags = !r ? leave_if_it_fails : stored ? in_store : 0;
+    slot.flags = (!r       ? leave_if_it_fails
+                  : stored ? in_store
+                           : 0) |
+                 static_cast<std::uint32_t>(context.size()) << context_shift;
     slot.deadline = (r ? r->deadline : base::never).time_since_epoch().count();
     t.call = r;
     if (r) {
@@ -662,69 +683,6 @@ pool_status pool_state::status_now() const {
     s.replaced = replaced_;
     s.supervisors = supervisors_;
     return s;
-}
-
-// ---- the await
-
-call_base::call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept
-    : pool_(std::move(pool)), record_(std::move(r)) {}
-call_base::call_base(call_base&& o) noexcept
-    : pool_(std::move(o.pool_)),
-      record_(std::move(o.record_)),
-      in_flight_(std::exchange(o.in_flight_, false)) {}
-call_base::~call_base() {
-    if (in_flight_) pool_->forget(*record_);
-}
-
-void call_base::start(core::detail::strand& s, core::detail::frame&) {
-    if (!record_ || record_->at != call_record::place::nowhere)
-        throw base::usage_error("a call is awaited once: make it again by pool::call", s.label());
-    record_->deadline = s.context->deadline();
-    in_flight_ = true;
-    s.wait(this, this);
-    if (pool_->submit(*record_, s)) woken(s); // otherwise this, too, may be gone
-}
-bool call_base::try_cancel() noexcept {
-    if (!pool_->cancel(*record_, core::detail::current_strand()->context->why())) return false;
-    in_flight_ = false;
-    return true;
-}
-void call_base::woken(core::detail::strand& s) noexcept {
-    in_flight_ = false;
-    const bool stopped = record_->how == call_record::ending::cancelled ||
-                         (record_->how == call_record::ending::failure && !record_->timed_out);
-    // The worker may have seen the deadline earlier than this side, whose clock is the same: so it looks, too.
-    s.next = stopped && s.asked_to_stop() ? core::detail::step::unwind : core::detail::step::resume;
-}
-void call_base::reply(runner::parts& to) {
-    const bool some = record_->how == call_record::ending::value || record_->worker != 0;
-    if (!some) {
-        (void)reply(); // throws
-        throw base::usage_error("a call of several parts has ended without any");
-    }
-    wire::reader from(record_->message.message());
-    const auto told = from.fixed<std::uint64_t>("number of results");
-    if (told > record_->parts || (told == 0 && !record_->error))
-        from.fail("number of results", "there are no such parts");
-    for (std::uint64_t k = 0; k < told; ++k) {
-        if (from.fixed<part_kind>("kind of result") == part_kind::value)
-            to.read_value(from);
-        else
-            to.failed(read_exception(from, record_->worker), runner::part_failure::thrown);
-    }
-    if (!record_->error) return from.finish();
-    if (told == 0 && !record_->blames_part) std::rethrow_exception(record_->error);
-    if (told == record_->parts || !record_->blames_part) return;
-    using runner::part_failure;
-    to.failed(record_->error, record_->timed_out ? part_failure::timed_out
-                              : record_->died    ? part_failure::worker_died
-                                                 : part_failure::thrown);
-}
-std::span<const std::byte> call_base::reply() {
-    if (record_->how == call_record::ending::cancelled)
-        throw base::task_cancelled("the call was cancelled in its worker");
-    if (record_->error) std::rethrow_exception(record_->error);
-    return record_->message.message();
 }
 
 } // namespace detail

@@ -9,6 +9,7 @@
 #include <tenure/process/detail/adaptive_spin.hpp>
 #include <tenure/process/detail/block_store.hpp>
 #include <tenure/runner/parts.hpp>
+#include <tenure/runner/travelling_key.hpp>
 #include <tenure/wire/function.hpp>
 
 #include <algorithm>
@@ -214,6 +215,8 @@ private:
         try {
             strand_.begin(task, base::time_point(base::duration(slot.deadline)));
             const core::detail::runs_here here(strand_);
+            if (slot.flags >> context_shift != 0)
+                strand_.values = runner::read_travelling_values(context_of(slot));
             wire::reader call(message_of(slot));
             wire::run_call(functions_, call, result_);
             if (!parts_.message().empty()) kind = message_kind::parts;
@@ -223,6 +226,7 @@ private:
         } catch (...) {
             kind = fail();
         }
+        strand_.values = nullptr;
         note_call(nullptr);
         if (flushes_) {
             std::cout.flush();
@@ -233,11 +237,20 @@ private:
         ring_.finish();
         return goes_on;
     }
+    // The parent's numbers, which it checked.
+    bool is_stored(const call_slot& slot) const noexcept { return store_ && (slot.flags & in_store) != 0; }
     std::span<const std::byte> message_of(const call_slot& slot) const {
         if (slot.size <= inline_bytes) return std::span(slot.bytes).first(slot.size);
-        const bool stored = store_ && (slot.flags & in_store) != 0;
-        const std::span<const std::byte> area = stored ? store_->bytes() : memory_.calls();
-        return area.subspan(slot.place, slot.size); // the parent's numbers, which it checked
+        const std::span<const std::byte> area = is_stored(slot) ? store_->bytes() : memory_.calls();
+        return area.subspan(slot.place, slot.size);
+    }
+    std::span<const std::byte> context_of(const call_slot& slot) const {
+        const std::size_t size = slot.flags >> context_shift;
+        const call_layout lies(slot.size, is_stored(slot), size);
+        if (lies.context_in_slot) return std::span(slot.bytes).subspan(lies.context_at, size);
+        std::uint64_t place = slot.place;
+        if (is_stored(slot)) std::memcpy(&place, slot.bytes.data(), sizeof place);
+        return memory_.calls().subspan(place + lies.context_at, size);
     }
     message_kind fail() noexcept {
         result_.clear();

@@ -37,6 +37,7 @@
 #include <tenure/process/pool.hpp>
 #include <tenure/run.hpp>
 #include <tenure/runner/local.hpp>
+#include <tenure/runner/travelling_key.hpp>
 #include <tenure/runtime.hpp>
 
 namespace tenure::inline v0 {
@@ -163,6 +164,7 @@ using runner::inline_runner;
 using runner::remote_error;
 using runner::submit;
 using runner::threads;
+using runner::travelling_key;
 
 namespace this_task = core::this_task;
 

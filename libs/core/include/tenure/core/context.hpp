@@ -15,7 +15,8 @@ class group;
 class runtime;
 
 /// Names a value of type T that contexts carry: `inline const context_key<std::string> trace_id{"trace_id"};`
-/// Its address is its identity, so that two keys of one name do not meet.
+/// Its address is its identity, so that two keys of one name do not meet. Its values stay in this process; those of a
+/// runner::travelling_key go along with calls into others.
 template <class T>
 class context_key {
 public:
@@ -23,9 +24,15 @@ public:
     context_key(const context_key&) = delete;
     context_key& operator=(const context_key&) = delete;
     const char* name() const noexcept { return name_; }
+    /// For the runtime.
+    const detail::carrier* carrier() const noexcept { return carrier_; }
+
+protected:
+    constexpr context_key(const char* name, const detail::carrier* by) noexcept : name_(name), carrier_(by) {}
 
 private:
     const char* name_;
+    const detail::carrier* carrier_ = nullptr;
 };
 
 /// A handle on a node of the cancellation tree. Copies are the same context.
@@ -55,7 +62,7 @@ public:
     context with_value(const context_key<T>& key, V&& value) const {
         context c(*this);
         c.values_ = base::ref<detail::binding>::adopt(
-            new detail::bound_value<T>(&key, values_, std::forward<V>(value)));
+            new detail::bound_value<T>(&key, key.carrier(), values_, std::forward<V>(value)));
         return c;
     }
     /// A new context with the values of this one and nothing else of it: cancelled when its new owner is.

@@ -23,7 +23,7 @@ public:
     void start(strand& s, frame& f) {
         caller_ = &f;
         result_ = {};
-        auto bound = base::ref<binding>::adopt(new bound_value<T>(key_, s.values, value_));
+        auto bound = base::ref<binding>::adopt(new bound_value<T>(key_, key_->carrier(), s.values, value_));
         outer_ = std::exchange(s.values, std::move(bound));
         enter_body(s, *this, result_,
                    [&] { return std::apply([](F& g, A&... a) { return std::invoke(g, a...); }, call_); });

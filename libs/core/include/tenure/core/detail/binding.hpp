@@ -8,12 +8,29 @@
 
 namespace tenure::inline v0::core::detail {
 
+/// How the values of a key get into other processes: a layer above knows (runner/travelling_key.hpp), core hands it on.
+class carrier {
+public:
+    carrier(const carrier&) = delete;
+    carrier& operator=(const carrier&) = delete;
+
+protected:
+    carrier() = default;
+    ~carrier() = default;
+};
+
 /// One bound value and what was bound before it. Counted by itself and not by ref_counted, because a long list has to be
 /// released without recursion.
 class binding {
 public:
-    binding(const void* key, base::ref<binding> outer) noexcept
-        : key_(key), outer_(what_is_seen(key, std::move(outer))) {}
+    /// `by`: null if the value stays in this process.
+    binding(const void* key, const carrier* by, base::ref<binding> outer) noexcept
+        : key_(key),
+          carrier_(by),
+          outer_(what_is_seen(key, std::move(outer))),
+          travels_(by       ? this
+                   : outer_ ? outer_->travels_
+                            : nullptr) {}
     binding(const binding&) = delete;
     binding& operator=(const binding&) = delete;
 
@@ -35,6 +52,14 @@ public:
         return nullptr;
     }
 
+    /// The nearest value that travels, of this and those above; null if there is none.
+    const binding* first_that_travels() const noexcept { return travels_; }
+    /// Above this one.
+    const binding* next_that_travels() const noexcept { return outer_ ? outer_->travels_ : nullptr; }
+    const void* key() const noexcept { return key_; }
+    const carrier* carried_by() const noexcept { return carrier_; }
+    virtual const void* value() const noexcept = 0;
+
 protected:
     virtual ~binding() = default;
 
@@ -45,9 +70,10 @@ private:
         if (outer->outer_) outer->outer_->add_ref();
         return outer->outer_;
     }
-    virtual const void* value() const noexcept = 0;
     const void* const key_;
+    const carrier* const carrier_;
     binding* const outer_;
+    const binding* const travels_;
     std::atomic<std::uint32_t> refs_{1};
 };
 
@@ -55,11 +81,12 @@ template <class T>
 class bound_value final : public binding {
 public:
     template <class V>
-    bound_value(const void* key, base::ref<binding> outer, V&& v)
-        : binding(key, std::move(outer)), value_(std::forward<V>(v)) {}
+    bound_value(const void* key, const carrier* by, base::ref<binding> outer, V&& v)
+        : binding(key, by, std::move(outer)), value_(std::forward<V>(v)) {}
+
+    const void* value() const noexcept override { return &value_; }
 
 private:
-    const void* value() const noexcept override { return &value_; }
     const T value_;
 };
 

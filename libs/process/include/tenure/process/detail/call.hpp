@@ -10,6 +10,7 @@
 #include <array>
 #include <exception>
 #include <memory>
+#include <vector>
 
 namespace tenure::inline v0::process::detail {
 
@@ -51,7 +52,8 @@ struct call_record : core::detail::pooled {
     std::array<std::byte, 256> scratch; // first: the writer begins in it
     wire::writer message{scratch};
     message_memory memory;
-    base::ref<call_blocks> sent; // null: nothing lies in the block store
+    base::ref<call_blocks> sent;    // null: nothing lies in the block store
+    std::vector<std::byte> context; // values that travel with the call; constant once submitted
 
     const base::duration
         timeout; // of it, or of each of its parts; constant once submitted, as the next three

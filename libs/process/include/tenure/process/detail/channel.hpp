@@ -60,6 +60,9 @@ constexpr std::uint32_t turn_of(std::uint64_t task) noexcept {
 inline constexpr std::uint32_t leave_if_it_fails = 1;
 /// Of a call: its message lies in the pool's block store.
 inline constexpr std::uint32_t in_store = 2;
+/// Of a call: how many bytes of context values travel with it; above the flags proper.
+inline constexpr std::uint32_t context_shift = 8;
+inline constexpr std::size_t max_context_bytes = (std::size_t{1} << (32 - context_shift)) - 1;
 
 struct alignas(64) call_slot {
     std::uint64_t size;    // bytes of the message
@@ -70,6 +73,21 @@ struct alignas(64) call_slot {
     std::array<std::byte, inline_bytes> bytes;
 };
 static_assert(sizeof(call_slot) == slot_bytes);
+
+/// Where a call and the context values that travel with it lie: each in the slot if there is room for it, the call first;
+/// otherwise in the arena, behind each other. If the call is stored, `place` is that in the store, and the slot's first bytes
+/// are the place of context values in the arena.
+struct call_layout {
+    constexpr call_layout(std::uint64_t call_bytes, bool stored, std::uint64_t context_bytes) noexcept
+        : call_in_slot(call_bytes <= inline_bytes),
+          context_in_slot(context_bytes <= inline_bytes - (call_in_slot ? call_bytes : 0)),
+          context_at(context_in_slot == call_in_slot && !stored ? call_bytes : 0),
+          arena_bytes((call_in_slot || stored ? 0 : call_bytes) + (context_in_slot ? 0 : context_bytes)) {}
+    bool call_in_slot;
+    bool context_in_slot;
+    std::uint64_t context_at;  // in the slot's bytes, or from its place in the arena
+    std::uint64_t arena_bytes; // 0: it needs none
+};
 
 template <class T>
 using shared_atomic = std::atomic<T>;
