@@ -64,18 +64,23 @@ void call_base::reply(runner::parts& to) {
             to.failed(read_exception(from, record_->worker), runner::part_failure::thrown);
     }
     if (!record_->error) return from.finish();
-    if (told == 0 && !record_->blames_part) std::rethrow_exception(record_->error);
+    if (told == 0 && !record_->blames_part) std::rethrow_exception(error());
     if (told == record_->parts || !record_->blames_part) return;
     using runner::part_failure;
-    to.failed(record_->error, record_->timed_out ? part_failure::timed_out
-                              : record_->died    ? part_failure::worker_died
-                                                 : part_failure::thrown);
+    to.failed(error(), record_->timed_out ? part_failure::timed_out
+                       : record_->died    ? part_failure::worker_died
+                                          : part_failure::thrown);
 }
 std::span<const std::byte> call_base::reply() {
     if (record_->how == call_record::ending::cancelled)
         throw base::task_cancelled("the call was cancelled in its worker");
-    if (record_->error) std::rethrow_exception(record_->error);
+    if (record_->error) std::rethrow_exception(error());
     return record_->message.message();
+}
+std::exception_ptr call_base::error() {
+    if (record_->failure.empty() || record_->timed_out) return record_->error;
+    wire::reader from(record_->failure);
+    return read_exception(from, record_->failed_in);
 }
 
 } // namespace tenure::inline v0::process::detail

@@ -581,7 +581,7 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         std::exception_ptr error;
         if (kind == message_kind::failure) {
             wire::reader from(bytes);
-            error = read_exception(from, w.pid);
+            error = read_exception_of_ours(from, w.pid);
             from.finish();
         }
         if (!r) {
@@ -596,6 +596,10 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
         if (r->timed_out) {
             fail(*r, nullptr, woken);
         } else if (error) {
+            if (kind == message_kind::failure) {
+                r->failure = std::move(copy);
+                r->failed_in = w.pid;
+            }
             fail(*r, error, woken);
         } else if (kind == message_kind::cancelled) {
             end(*r, call_record::ending::cancelled, woken);

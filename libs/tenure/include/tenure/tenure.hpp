@@ -34,6 +34,7 @@
 #include <tenure/parallel/map.hpp>
 #include <tenure/parallel/parallel_for.hpp>
 #include <tenure/process/enter_worker.hpp>
+#include <tenure/process/known_error.hpp>
 #include <tenure/process/pool.hpp>
 #include <tenure/run.hpp>
 #include <tenure/runner/local.hpp>
@@ -146,6 +147,7 @@ using parallel::reduce;
 
 using process::call_options;
 using process::enter_worker;
+using process::known_error;
 using process::pool_options;
 using process::pool_status;
 using process::remote_info;

@@ -74,6 +74,9 @@ struct call_record : core::detail::pooled {
     std::uint64_t number = 0;                     // of its task there
     call_record *next = nullptr, *prev = nullptr; // in the queue; next, too, among those that have ended
     std::exception_ptr error;
+    // What the worker said of it, if it did: to be made again as what it was when the pool's lock is not held.
+    std::vector<std::byte> failure;
+    pid_t failed_in = 0;
 };
 
 /// What a call asks of its pool, in its own task.
@@ -117,6 +120,7 @@ protected:
     void reply(runner::parts& to);
 
 private:
+    std::exception_ptr error();
     base::ref<call_taker> pool_;
     std::unique_ptr<call_record> record_;
     bool in_flight_ = false; // the pool may know the record
