@@ -5,9 +5,11 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -100,6 +102,46 @@ void payload(benchmark::State& state) {
     state.SetBytesProcessed(state.iterations() * state.range(0) << 20);
 }
 BENCHMARK(payload)->Arg(1)->Arg(100)->UseRealTime();
+
+double first_of_buffer(const tenure::shared_buffer<double>& b) { return b[0]; }
+tenure::shared_buffer<double> same(tenure::shared_buffer<double> b) { return b; }
+
+/// Megabytes that were born where the worker sees them: handed over, and handed back.
+void born(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    auto body = [&]() -> task<> {
+        auto b = p.buffer<double>(static_cast<std::size_t>(state.range(0)) * 131'072);
+        std::fill(b.begin(), b.end(), 1.5);
+        bench::latencies took(state);
+        for (auto _ : state) {
+            const auto begin = clock_type::now();
+            b = co_await p.call(fn<&same>, std::move(b));
+            took.add(seconds_since(begin));
+        }
+        benchmark::DoNotOptimize(co_await p.call(fn<&first_of_buffer>, std::move(b)));
+    };
+    rt.block_on(body);
+}
+BENCHMARK(born)->Arg(1)->Arg(100)->Arg(1000)->UseManualTime();
+
+/// The same with a pause before each call, so that both sides sleep.
+void born_parked(benchmark::State& state) {
+    tenure::runtime rt({.threads = 0});
+    tenure::processes p(rt, {.workers = 1});
+    auto body = [&]() -> task<> {
+        auto b = p.buffer<double>(static_cast<std::size_t>(state.range(0)) * 131'072);
+        bench::latencies took(state);
+        for (auto _ : state) {
+            co_await tenure::sleep_for(1ms);
+            const auto begin = clock_type::now();
+            b = co_await p.call(fn<&same>, std::move(b));
+            took.add(seconds_since(begin));
+        }
+    };
+    rt.block_on(body);
+}
+BENCHMARK(born_parked)->Arg(100)->UseManualTime()->Iterations(500);
 
 /// From nothing to the first result, and the end of all processes; with so many megabytes of memory in use.
 void start(benchmark::State& state) {

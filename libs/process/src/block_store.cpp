@@ -76,6 +76,7 @@ public:
     block(base::ref<block_store> store, std::span<std::byte> bytes) noexcept
         : shared_block(bytes), store_(std::move(store)) {}
     ~block() override { store_->give_back(bytes_); }
+    const block_store* store() const noexcept override { return store_.get(); }
     void keep(std::size_t n) noexcept { bytes_ = bytes_.first(std::min(n, bytes_.size())); }
 
 private:
@@ -125,7 +126,7 @@ base::ref<shared_block> block_store::take(std::uint64_t bytes) {
         place = places_.take(bytes);
     }
     if (!place) return nullptr;
-    const auto at = memory_.subspan(*place, std::max<std::uint64_t>(1, bytes));
+    const auto at = memory_.subspan(*place, bytes);
     try {
         return base::ref<shared_block>::adopt(new block(base::ref<block_store>::share(this), at));
     } catch (...) {

@@ -1,4 +1,4 @@
-// The await of a call.
+// The await of a call, and the buffers that travel with it.
 #include "failure.hpp"
 
 #include <tenure/process/detail/call.hpp>
@@ -7,9 +7,29 @@
 #include <tenure/runner/travelling_key.hpp>
 #include <tenure/wire/reader.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace tenure::inline v0::process::detail {
+
+std::optional<std::uint64_t> call_record::sent_blocks::send(const base::ref<shared_block>& b) {
+    if (b->store() != store_) return std::nullopt; // of another pool, or of this process alone
+    record_.sent_to_worker().buffers.push_back(b);
+    return store_->place_of(*b);
+}
+base::ref<shared_block> call_record::sent_blocks::receive(std::uint64_t place, std::uint64_t bytes) {
+    if (!record_.sent) return nullptr;
+    auto& all = record_.sent->buffers;
+    const auto found = std::find_if(all.begin(), all.end(), [&](const base::ref<shared_block>& b) {
+        return store_->place_of(*b) == place && b->bytes().size() == bytes;
+    });
+    if (found == all.end()) return nullptr; // nor twice: a buffer has one owner
+    auto b = std::move(*found);
+    all.erase(found);
+    return b;
+}
+
+// ---- the await
 
 call_base::call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept
     : pool_(std::move(pool)), record_(std::move(r)) {}

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -689,6 +690,20 @@ pool_status pool_state::status_now() const {
     return s;
 }
 
+// ---- buffers
+
+base::ref<shared_block> pool_state::new_block(std::size_t n, std::size_t each) {
+    if (n > options_.max_message / each)
+        throw base::usage_error("process pool: a buffer of " + std::to_string(n) + " elements of " +
+                                std::to_string(each) + " bytes is larger than pool_options::max_message, " +
+                                std::to_string(options_.max_message) + ": raise that");
+    if (!store_) return new_private_block(n, each);
+    if (auto b = store_->take(n * each)) return b;
+    throw std::length_error("process pool: there is no room for a buffer of " + std::to_string(n * each) +
+                            " bytes: calls and buffers have " + std::to_string(store_->bytes().size()) +
+                            " together (four times pool_options::max_message)");
+}
+
 } // namespace detail
 
 // ---- the handle
@@ -701,8 +716,7 @@ core::task<> carry(base::ref<detail::call_taker> to, tenure::runner::job& j) {
     tenure::runner::parts* const several = j.several();
     auto record = std::make_unique<detail::call_record>(
         call_options{.timeout = several ? several->timeout() : base::duration::max()}, to->store());
-    j.write_call(record->message);
-    record->written();
+    record->write_call(to->store(), [&] { j.write_call(record->message); });
     if (several) record->parts = several->count();
     co_await detail::await_job(std::move(to), std::move(record), j);
 }
@@ -741,6 +755,9 @@ unsigned pool::width() const noexcept { return state().width(); }
 std::uint64_t pool::most_bytes() const noexcept { return state().most_bytes(); }
 void pool::close() noexcept { state().close(); }
 pool_status pool::status() { return state().status(); }
+base::ref<detail::shared_block> pool::new_block(std::size_t n, std::size_t each) {
+    return state().new_block(n, each);
+}
 detail::pool_state& pool::state() const noexcept { return inside(state_); }
 
 } // namespace tenure::inline v0::process

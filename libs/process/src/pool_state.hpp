@@ -125,6 +125,7 @@ public:
     bool cancel(call_record& r, const base::cause_ptr& why) noexcept override;
     void forget(call_record& r) noexcept override;
 
+    base::ref<shared_block> new_block(std::size_t n, std::size_t each);
     void close() noexcept;
     pool_status status();
     bool belongs_to_this_process() const noexcept;

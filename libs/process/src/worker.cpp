@@ -7,7 +7,7 @@
 #include <tenure/core/runtime.hpp>
 #include <tenure/core/this_task.hpp>
 #include <tenure/process/detail/adaptive_spin.hpp>
-#include <tenure/process/detail/block_store.hpp>
+#include <tenure/process/detail/message_blocks.hpp>
 #include <tenure/runner/parts.hpp>
 #include <tenure/runner/travelling_key.hpp>
 #include <tenure/wire/function.hpp>
@@ -177,6 +177,38 @@ private:
     std::uint64_t kept_for_ = 0; // the task whose results the parent may still read there; 0: none
 };
 
+/// The buffers of the call that runs: the pool's process has given them for that long.
+class call_buffers final : public block_keeper {
+public:
+    explicit call_buffers(const base::ref<block_store>& store) noexcept : store_(store) {}
+
+    std::optional<std::uint64_t> send(const base::ref<shared_block>& b) override {
+        if (std::none_of(lent_.begin(), lent_.end(), [&](const auto& l) { return l.get() == b.get(); }))
+            return std::nullopt;
+        return store_->place_of(*b);
+    }
+    base::ref<shared_block> receive(std::uint64_t place, std::uint64_t bytes) override {
+        if (!store_) return nullptr;
+        lent_.push_back(base::ref<lent_block>::adopt(new lent_block(store_->bytes().subspan(place, bytes))));
+        return lent_.back();
+    }
+    /// What the function has kept of them becomes empty.
+    void end_call() noexcept {
+        for (const auto& l : lent_)
+            l->end();
+        lent_.clear();
+    }
+
+private:
+    class lent_block final : public shared_block {
+    public:
+        explicit lent_block(std::span<std::byte> bytes) noexcept : shared_block(bytes) {}
+        void end() noexcept { bytes_ = {}; }
+    };
+    const base::ref<block_store>& store_;
+    std::vector<base::ref<lent_block>> lent_;
+};
+
 class worker {
 public:
     explicit worker(channel_memory& memory, base::ref<block_store> store, bool output_is_read)
@@ -218,6 +250,7 @@ private:
             if (slot.flags >> context_shift != 0)
                 strand_.values = runner::read_travelling_values(context_of(slot));
             wire::reader call(message_of(slot));
+            const keeps_blocks here_too(buffers_, &result_, &call);
             wire::run_call(functions_, call, result_);
             if (!parts_.message().empty()) kind = message_kind::parts;
         } catch (const base::cancelled&) {
@@ -228,6 +261,7 @@ private:
         }
         strand_.values = nullptr;
         note_call(nullptr);
+        buffers_.end_call();
         if (flushes_) {
             std::cout.flush();
             std::fflush(stdout);
@@ -295,7 +329,8 @@ private:
     }
 
     channel_memory& memory_;
-    const base::ref<block_store> store_;                         // null: there is none
+    const base::ref<block_store> store_; // null: there is none
+    call_buffers buffers_{store_};
     core::runtime runtime_{core::runtime_options{.threads = 0}}; // of the context tree; it runs nothing
     basic_ring_worker<ring_words, wakes> ring_;
     call_strand strand_;

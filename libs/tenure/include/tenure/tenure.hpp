@@ -151,6 +151,7 @@ using process::known_error;
 using process::pool_options;
 using process::pool_status;
 using process::remote_info;
+using process::shared_buffer;
 using process::start_error;
 using process::start_method;
 using process::worker_died;

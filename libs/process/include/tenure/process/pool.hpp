@@ -10,6 +10,7 @@
 #include <tenure/core/runtime.hpp>
 #include <tenure/process/detail/call.hpp>
 #include <tenure/process/errors.hpp>
+#include <tenure/process/shared_buffer.hpp>
 #include <tenure/runner/runner.hpp>
 
 #include <sys/types.h>
@@ -47,6 +48,7 @@ public:
 
     /// `R r = co_await p.call(f, args...)`: runs f(args...) in a worker. f is wire::fn<&function>, a lambda without captures or
     /// an aggregate function object; the arguments become f's parameter types, and are sent, before call() returns.
+    /// An argument that is given as an rvalue (std::move) holds nothing afterwards.
     /// In f, this_task::checkpoint() and deadline() are those of the awaiting task.
     /// Owner: the awaiting task.
     /// Cancel: a call that no worker has begun never begins. One that runs sees it at its checkpoints; after the grace the
@@ -74,6 +76,16 @@ public:
         return detail::await_answer(state_, std::move(r));
     }
 
+    /// n values of T, which are not set, where all workers see them (shared_buffer.hpp): passing them to a call is no copy.
+    /// Owner: the caller; it may outlive the pool. Of a pool whose workers are another program, or where the system
+    ///   gives no such memory, it is memory of this process.
+    /// Throws: usage_error if it is longer than max_message; std::length_error if there is no room beside the other buffers
+    ///   and calls; std::bad_alloc.
+    template <class T>
+    shared_buffer<T> buffer(std::size_t n) {
+        return shared_buffer<T>(new_block(n, sizeof(T)));
+    }
+
     /// For runner::call(p, f, args...) and what is built on runners. Cancel, throws: as call().
     core::task<> run(tenure::runner::job& j) override;
     unsigned width() const noexcept override;
@@ -90,6 +102,7 @@ public:
 
 private:
     class handle;
+    base::ref<detail::shared_block> new_block(std::size_t n, std::size_t each);
     detail::pool_state& state() const noexcept;
     base::ref<detail::call_taker> state_; // a pool_state
     std::shared_ptr<handle> shared_;

@@ -36,10 +36,14 @@ private:
     std::map<std::uint64_t, range> ranges_; // one beside the other; no two free ones
 };
 
+class block_store;
+
 /// Bytes that live as long as somebody refers to them.
 class shared_block : public base::ref_counted {
 public:
     std::span<std::byte> bytes() const noexcept { return bytes_; }
+    /// Null: none.
+    virtual const block_store* store() const noexcept { return nullptr; }
 
 protected:
     explicit shared_block(std::span<std::byte> bytes) noexcept : bytes_(bytes) {}

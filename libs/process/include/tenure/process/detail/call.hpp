@@ -2,7 +2,7 @@
 #pragma once
 #include <tenure/base/ref.hpp>
 #include <tenure/core/operation.hpp>
-#include <tenure/process/detail/block_store.hpp>
+#include <tenure/process/detail/message_blocks.hpp>
 #include <tenure/process/options.hpp>
 #include <tenure/runner/parts.hpp>
 #include <tenure/runner/runner.hpp>
@@ -20,9 +20,10 @@ struct pool_worker;
 inline constexpr std::size_t large_message = std::size_t{64} << 10;
 
 /// What a call has in the block store. Kept by its record, and by its worker's entry as long as the worker may look at it.
+/// Constant from the submission to the end.
 struct call_blocks : base::ref_counted {
-    explicit call_blocks(base::ref<shared_block> m) noexcept : message(std::move(m)) {}
-    const base::ref<shared_block> message; // null: it lies elsewhere
+    base::ref<shared_block> message;              // null: it lies elsewhere
+    std::vector<base::ref<shared_block>> buffers; // that it was given
 };
 
 /// nowhere -submit-> queued -publish-> published -> ended
@@ -34,11 +35,22 @@ struct call_record : core::detail::pooled {
         : memory(store), timeout(o.timeout), grace(o.grace) {
         if (store) message.take_large_from(memory, large_message);
     }
-    /// The call is written: nothing is added to it.
-    void written() {
+    /// Writes the call by `write`, a function without arguments.
+    template <class Write>
+    void write_call(block_store* store, const Write& write) {
+        if (!store) return write();
+        sent_blocks blocks(*this, store);
+        {
+            const keeps_blocks here(blocks, &message, nullptr);
+            write();
+        }
         if (!memory.block()) return;
         memory.trim(message.size());
-        sent = base::ref<call_blocks>::adopt(new call_blocks(memory.block()));
+        sent_to_worker().message = memory.block();
+    }
+    call_blocks& sent_to_worker() {
+        if (!sent) sent = base::ref<call_blocks>::adopt(new call_blocks);
+        return *sent;
     }
     /// From now on the message is the result; what was sent stays as it is.
     void begin_result() noexcept {
@@ -47,6 +59,18 @@ struct call_record : core::detail::pooled {
     }
     enum class place : std::uint8_t { nowhere, queued, published, ended };
     enum class ending : std::uint8_t { value, failure, cancelled };
+
+    /// Buffers that it is given, and gets back.
+    class sent_blocks final : public block_keeper {
+    public:
+        sent_blocks(call_record& r, const block_store* store) noexcept : record_(r), store_(store) {}
+        std::optional<std::uint64_t> send(const base::ref<shared_block>& b) override;
+        base::ref<shared_block> receive(std::uint64_t place, std::uint64_t bytes) override;
+
+    private:
+        call_record& record_;
+        const block_store* const store_;
+    };
 
     /// The call; when it has ended with a value, the result. Constant while queued or published.
     std::array<std::byte, 256> scratch; // first: the writer begins in it
@@ -116,6 +140,7 @@ protected:
     ~call_base();
     /// Throws what the call threw, worker_died, timeout_error, closed_error, start_error. The bytes of the value.
     std::span<const std::byte> reply();
+    call_record::sent_blocks sent_blocks() const noexcept { return {*record_, pool_->store()}; }
     /// The same for a call of several parts, which are told.
     void reply(runner::parts& to);
 
@@ -134,6 +159,8 @@ public:
         : call_base(std::move(pool), std::move(r)) {}
     R result() {
         wire::reader from(reply());
+        auto blocks = sent_blocks();
+        const keeps_blocks here(blocks, nullptr, &from);
         if constexpr (std::is_void_v<R>) {
             from.finish();
         } else {
@@ -162,6 +189,8 @@ public:
     void result() {
         if (runner::parts* const several = job_.several()) return reply(*several);
         wire::reader from(reply());
+        auto blocks = sent_blocks();
+        const keeps_blocks here(blocks, nullptr, &from);
         job_.read_result(from);
     }
 
@@ -169,12 +198,21 @@ private:
     runner::job& job_;
 };
 
+/// An argument that may be moved from has been sent: it holds nothing any more.
+template <class A>
+void take_over(A&& a) noexcept {
+    using value = std::remove_reference_t<A>;
+    if constexpr (!std::is_reference_v<A> && std::is_nothrow_move_constructible_v<value> &&
+                  !std::is_trivially_copyable_v<value>) [[maybe_unused]]
+        const value gone(std::move(a)); // NOLINT(bugprone-move-forwarding-reference)
+}
+
 template <class F, class... A>
 std::unique_ptr<call_record> make_record(const call_taker& pool, const call_options& o, const F& f,
                                          A&&... arguments) {
     auto r = std::make_unique<call_record>(o, pool.store());
-    wire::write_call(r->message, f, std::forward<A>(arguments)...);
-    r->written();
+    r->write_call(pool.store(), [&] { wire::write_call(r->message, f, std::forward<A>(arguments)...); });
+    (take_over(std::forward<A>(arguments)), ...);
     return r;
 }
 
