@@ -142,11 +142,13 @@ void block_store::trim(shared_block& b, std::uint64_t bytes) noexcept {
 }
 
 void block_store::give_back(std::span<std::byte> bytes) noexcept {
+    if (getpid() != owner_)
+        return; // nor may it lock: another thread had the lock, perhaps, when it was forked
     const auto place = static_cast<std::uint64_t>(bytes.data() - memory_.data());
     const std::uint64_t end = round_up(place + bytes.size(), granule);
     const std::uint64_t from = std::max(place, kept_bytes);
     // While it is still ours: nobody else has written there.
-    if (from < end && getpid() == owner_) madvise(memory_.data() + from, end - from, MADV_REMOVE);
+    if (from < end) madvise(memory_.data() + from, end - from, MADV_REMOVE);
     base::mutex_lock l(m_);
     places_.give_back(place);
 }

@@ -29,6 +29,15 @@ base::ref<shared_block> call_record::sent_blocks::receive(std::uint64_t place, s
     return b;
 }
 
+void call_record::require_only_owner() const {
+    if (!sent) return;
+    for (const auto& b : sent->buffers)
+        if (!b->holds_all(1))
+            throw base::usage_error(
+                "process pool: a shared_buffer that this call is given is also given to it a second time, or "
+                "kept by the caller: move it into the call, by itself or in what holds it");
+}
+
 // ---- the await
 
 call_base::call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept

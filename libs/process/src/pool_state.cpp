@@ -255,7 +255,7 @@ bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
                 set_timer(next_time());
                 return false;
             }
-            w.task_at(r.number).call = nullptr;
+            w.task_at(r.number).withdraw();
             --w.outstanding;
             harvest(w, woken); // it may have been the oldest: the time of the next one begins
             break;
@@ -502,7 +502,7 @@ void pool_state::steal_for_idle(ended_calls& woken) {
         call_record* const r = busiest->task_at(number).call;
         if (!r) continue;
         if (!busiest->ring.revoke(number)) break; // and those before it have begun, too
-        busiest->task_at(number).call = nullptr;
+        busiest->task_at(number).withdraw();
         --busiest->outstanding;
         enqueue(*r, true);
         --wanted;
@@ -716,7 +716,8 @@ core::task<> carry(base::ref<detail::call_taker> to, tenure::runner::job& j) {
     tenure::runner::parts* const several = j.several();
     auto record = std::make_unique<detail::call_record>(
         call_options{.timeout = several ? several->timeout() : base::duration::max()}, to->store());
-    record->write_call(to->store(), [&] { j.write_call(record->message); });
+    // Parts may be run again, with what they were given: that is not for the worker to change.
+    record->write_call(to->store(), [&] { j.write_call(record->message); }, !several);
     if (several) record->parts = several->count();
     co_await detail::await_job(std::move(to), std::move(record), j);
 }

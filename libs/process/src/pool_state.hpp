@@ -60,6 +60,11 @@ struct pool_worker : base::ref_counted {
         call_record* call = nullptr;   // null: revoked, or the initializer
         std::uint64_t arena_end = 0;   // of its block; 0: it has none
         base::ref<call_blocks> blocks; // that the worker may look at
+        /// It was revoked: the worker never looks at it.
+        void withdraw() noexcept {
+            call = nullptr;
+            blocks = nullptr;
+        }
     };
     std::array<task, slot_count> tasks;
     task& task_at(std::uint64_t number) noexcept { return tasks[number % slot_count]; }

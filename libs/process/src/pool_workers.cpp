@@ -430,7 +430,7 @@ void pool_state::take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept 
         call_record* const r = w.task_at(number).call;
         if (!r && !w.initializing) continue; // it was taken back before, whatever its word says now
         if (!w.ring.revoke(number)) continue;
-        w.task_at(number).call = nullptr;
+        w.task_at(number).withdraw();
         --w.outstanding;
         if (!r)
             w.initializing = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <list>
 #include <map>
 #include <numeric>
 
@@ -134,6 +135,66 @@ TEST_P(Pools, ABufferThatAWorkerKeepsBeyondItsCallIsEmpty) {
     auto body = [&]() -> task<> {
         EXPECT_EQ(co_await p.call(fn<&keeps>, filled(p, 10)), 10u);
         EXPECT_EQ(co_await p.call(fn<&size_of_kept>), 0u);
+    };
+    run(body);
+}
+
+struct scales {
+    shared_buffer<double> by;
+    double operator()(double x) const { return x * by[0]; }
+};
+double sum_of_all(const std::vector<shared_buffer<double>>& all) {
+    return std::accumulate(all.begin(), all.end(), 0.0, [](double s, const auto& b) { return s + sum(b); });
+}
+TEST_P(Pools, ABufferThatSomebodyElseHasIsNotHandedOver) {
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        std::vector<shared_buffer<double>> kept;
+        kept.push_back(filled(p, 3));
+        EXPECT_THROW((void)p.call(fn<&sum_of_all>, kept), base::usage_error);
+        EXPECT_EQ(kept[0][2], 2.0);
+        EXPECT_EQ(co_await p.call(fn<&sum_of_all>, std::move(kept)), 3.0);
+        const scales f{filled(p, 2)};
+        EXPECT_THROW((void)p.call(f, 2.0), base::usage_error);
+        EXPECT_EQ(f.by[1], 1.0);
+    };
+    run(body);
+}
+
+TEST_P(Pools, CallsThatAreWithdrawnKeepNoBuffers) {
+    pool p(rt(), {.workers = 1, .grace = 0s, .max_message = 1 << 20});
+    const auto of_a_mebibyte = [&] { return p.buffer<double>(1 << 17); };
+    auto hang = [&]() -> task<> { (void)co_await p.call(fn<&hangs>); };
+    auto call = [&]() -> task<> { (void)co_await p.call(fn<&sum>, of_a_mebibyte()); };
+    auto in_group = [&](group g) -> task<> {
+        const auto busy = g.spawn(std::ref(hang));
+        for (int i = 0; i < 8; ++i) { // the memory has room for four
+            try {
+                co_await with_timeout(10ms, std::ref(call));
+                EXPECT_EQ(i, 0); // before the one that hangs
+            } catch (const timeout_error&) {}
+        }
+        busy.cancel("not wanted");
+    };
+    auto body = [&]() -> task<> { co_await with_group(std::ref(in_group)); };
+    run(body);
+}
+
+std::size_t sum_of_list(const std::list<int>& l) {
+    return std::accumulate(l.begin(), l.end(), std::size_t{0});
+}
+TEST_P(Pools, CallsThatGrowStepByStepBeyondTheSharedMemoryArriveWhole) {
+    pool p(rt(), {.workers = 2, .max_message = 1 << 20});
+    auto body = [&]() -> task<> {
+        std::vector<std::list<int>> lists;
+        for (int i = 0; i < 16; ++i)
+            lists.emplace_back(std::size_t{240'000}, i);
+        std::vector<decltype(p.call(fn<&sum_of_list>, lists[0]))>
+            calls; // all at once: there is not room for all
+        for (const auto& each : lists)
+            calls.push_back(p.call(fn<&sum_of_list>, each));
+        for (std::size_t i = 0; i < calls.size(); ++i)
+            EXPECT_EQ(co_await std::move(calls[i]), 240'000 * i);
     };
     run(body);
 }

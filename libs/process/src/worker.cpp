@@ -275,6 +275,8 @@ private:
     bool is_stored(const call_slot& slot) const noexcept { return store_ && (slot.flags & in_store) != 0; }
     std::span<const std::byte> message_of(const call_slot& slot) const {
         if (slot.size <= inline_bytes) return std::span(slot.bytes).first(slot.size);
+        if ((slot.flags & in_store) != 0 && !store_)
+            throw wire::wire_error("this worker has not got the memory in which the call lies");
         const std::span<const std::byte> area = is_stored(slot) ? store_->bytes() : memory_.calls();
         return area.subspan(slot.place, slot.size);
     }

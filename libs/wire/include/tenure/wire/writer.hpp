@@ -58,8 +58,9 @@ public:
         source_ = &source;
         large_from_ = bytes;
     }
-    /// As one that begins in `scratch` again: frees its own memory, and lets go of what its source gave.
+    /// As one that begins in `scratch` again, without a source: frees its own memory, and lets go of what its source gave.
     void start_over(std::span<std::byte> scratch) noexcept {
+        source_ = nullptr;
         begin_ = at_ = scratch.data();
         end_ = begin_ + scratch.size();
         owned_.reset();

@@ -35,19 +35,26 @@ struct call_record : core::detail::pooled {
         : memory(store), timeout(o.timeout), grace(o.grace) {
         if (store) message.take_large_from(memory, large_message);
     }
-    /// Writes the call by `write`, a function without arguments.
+    /// Writes the call by `write`, a function without arguments. hands_over: the buffers in it; otherwise they are copied.
     template <class Write>
-    void write_call(block_store* store, const Write& write) {
+    void write_call(block_store* store, const Write& write, bool hands_over = true) {
         if (!store) return write();
-        sent_blocks blocks(*this, store);
-        {
+        if (hands_over) {
+            sent_blocks blocks(*this, store);
             const keeps_blocks here(blocks, &message, nullptr);
+            write();
+        } else {
             write();
         }
         if (!memory.block()) return;
+        // It has outgrown the store, and lies elsewhere.
+        if (message.message().data() != memory.block()->bytes().data()) return memory.let_go();
+        if (message.size() < large_message) return; // it was shortened, and goes as small ones do
         memory.trim(message.size());
         sent_to_worker().message = memory.block();
     }
+    /// Throws: usage_error if somebody else has a buffer that is handed over.
+    void require_only_owner() const;
     call_blocks& sent_to_worker() {
         if (!sent) sent = base::ref<call_blocks>::adopt(new call_blocks);
         return *sent;
@@ -200,9 +207,9 @@ private:
 
 /// An argument that may be moved from has been sent: it holds nothing any more.
 template <class A>
-void take_over(A&& a) noexcept {
+void take_over(A&& a) {
     using value = std::remove_reference_t<A>;
-    if constexpr (!std::is_reference_v<A> && std::is_nothrow_move_constructible_v<value> &&
+    if constexpr (!std::is_reference_v<A> && std::is_move_constructible_v<value> &&
                   !std::is_trivially_copyable_v<value>) [[maybe_unused]]
         const value gone(std::move(a)); // NOLINT(bugprone-move-forwarding-reference)
 }
@@ -213,6 +220,7 @@ std::unique_ptr<call_record> make_record(const call_taker& pool, const call_opti
     auto r = std::make_unique<call_record>(o, pool.store());
     r->write_call(pool.store(), [&] { wire::write_call(r->message, f, std::forward<A>(arguments)...); });
     (take_over(std::forward<A>(arguments)), ...);
+    r->require_only_owner();
     return r;
 }
 
