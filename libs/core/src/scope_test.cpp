@@ -164,7 +164,7 @@ struct hand_driver final : driver {
 };
 TEST(ScopeOnABusyWorker, R061_LoopThatIsAlwaysReadyTimesOut) {
     auto io = std::make_unique<hand_driver>();
-    io->step = 1ms; // each look at the clock
+    io->step = 20ms; // each look at the clock, which is one in thousands of awaits
     runtime rt({.threads = 0, .io = std::move(io)});
     auto spin = []() -> task<> {
         for (;;)
