@@ -10,7 +10,7 @@ void virtual_driver::park(base::time_point until) {
     if (until == base::never)
         throw base::deadlock_error(
             "deadlock: every task waits, no timer is armed, and nothing else can wake one");
-    if (until > now_) now_ = until;
+    if (until > now()) now_.store(until, std::memory_order_relaxed);
 }
 
 runtime_options virtual_time(unread_failure_hook hook) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/core/runtime.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -16,13 +17,14 @@ namespace tenure::inline v0::core::testing {
 /// Threads: for runtimes with `.threads = 0` only.
 class virtual_driver : public driver {
 public:
-    base::time_point now() noexcept override { return now_; }
+    base::time_point now() noexcept override { return now_.load(std::memory_order_relaxed); }
     void park(base::time_point until) override;
     void unpark() noexcept override {}
     bool is_simulated() const noexcept override { return true; }
 
 private:
-    base::time_point now_{std::chrono::hours(24)};
+    // Relaxed: plain functions on threads of their own look at it, too; it tells them nothing else.
+    std::atomic<base::time_point> now_{base::time_point(std::chrono::hours(24))};
 };
 
 /// A runtime on virtual time that works on the thread that calls block_on().
