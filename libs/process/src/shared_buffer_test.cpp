@@ -149,11 +149,11 @@ double sum_of_all(const std::vector<shared_buffer<double>>& all) {
 TEST_P(Pools, ABufferThatSomebodyElseHasIsNotHandedOver) {
     pool p(rt(), {.workers = 1});
     auto body = [&]() -> task<> {
-        std::vector<shared_buffer<double>> kept;
-        kept.push_back(filled(p, 3));
-        EXPECT_THROW((void)p.call(fn<&sum_of_all>, kept), base::usage_error);
-        EXPECT_EQ(kept[0][2], 2.0);
-        EXPECT_EQ(co_await p.call(fn<&sum_of_all>, std::move(kept)), 3.0);
+        std::vector<shared_buffer<double>> mine;
+        mine.push_back(filled(p, 3));
+        EXPECT_THROW((void)p.call(fn<&sum_of_all>, mine), base::usage_error);
+        EXPECT_EQ(mine[0][2], 2.0);
+        EXPECT_EQ(co_await p.call(fn<&sum_of_all>, std::move(mine)), 3.0);
         const scales f{filled(p, 2)};
         EXPECT_THROW((void)p.call(f, 2.0), base::usage_error);
         EXPECT_EQ(f.by[1], 1.0);
