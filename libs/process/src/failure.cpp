@@ -92,7 +92,7 @@ std::vector<error_type> copy_of_known_errors() {
     return all.types;
 }
 
-std::string in_words(const std::exception_ptr& e) noexcept {
+std::string in_words(const std::exception_ptr& e) {
     try {
         std::rethrow_exception(e);
     } catch (const std::exception& x) {

@@ -378,6 +378,21 @@ TEST_P(Pools, AWorkerMayBeAnotherProgramThatKeepsToTheProtocol) {
     };
     run(body);
 }
+TEST_P(Pools, ACallThatNoWorkerBeginsFailsAndTheOthersDoNot) {
+    pool p(rt(), {.workers = 1, .program = {std::string(TENURE_TEST_BIN_DIR) + "/foreign_worker"}});
+    auto body = [&]() -> task<> {
+        try {
+            (void)co_await p.request(bytes_of("put back"), call_options{.timeout = 10ms});
+            ADD_FAILURE();
+        } catch (const process::start_error& e) {
+            EXPECT_NE(std::string(e.what()).find("3 workers, one after the other"), std::string::npos)
+                << e.what();
+        }
+        EXPECT_EQ(text_of(co_await p.request(bytes_of("upper a"))), "A");
+        EXPECT_EQ(p.status().replaced, 3u);
+    };
+    run(body);
+}
 TEST_P(Pools, AProgramThatIsNoWorkerIsToldOf) {
     for (const char* program : {"/nonexistent/worker", "false"}) {
         pool p(rt(), {.workers = 1, .program = {program}});
