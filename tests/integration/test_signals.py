@@ -136,7 +136,7 @@ class First(Case):
         self.assert_nothing_lives()
 
     def test_results_hold_what_was_stopped(self):
-        self.interrupt(HOLD + "echo begun; exec sleep 60", lambda run: run.signal(signal.SIGINT), "--results", "r")
+        self.interrupt("echo begun; " + HOLD + "exec sleep 60", lambda run: run.signal(signal.SIGINT), "--results", "r")
         for number in ("1", "2"):
             self.assertIn(b"state=stopped\n", self.read("r", number, "status"))
             self.assertEqual(self.read("r", number, "stdout"), b"begun\n")
