@@ -280,6 +280,33 @@ TEST_F(Channel, CapacityThatCannotBeMeantIsRefused) {
     EXPECT_THROW(channel<int>(static_cast<std::size_t>(-1)), usage_error);
 }
 
+struct counted_pause {
+    static inline int n = 0;
+    static void pause() noexcept { ++n; }
+};
+TEST(StepBack, PausesOnceForManyItemsAndLessAndLessInVain) {
+    counted_pause::n = 0;
+    tenure::core::detail::basic_step_back<counted_pause> side;
+    constexpr std::size_t least = decltype(side)::least;
+    EXPECT_FALSE(side.paused(0)) << "at the first item nobody is ahead";
+    EXPECT_FALSE(side.paused(least - 1));
+    EXPECT_TRUE(side.paused(least));
+    side.found(true);
+    EXPECT_FALSE(side.paused(2 * least - 1)) << "a single item is not held up";
+    EXPECT_TRUE(side.paused(2 * least));
+    side.found(false);
+    EXPECT_FALSE(side.paused(3 * least)) << "the last one was in vain";
+    EXPECT_TRUE(side.paused(4 * least));
+    side.found(true);
+    EXPECT_TRUE(side.paused(5 * least)) << "the last one was not";
+    EXPECT_EQ(counted_pause::n, 4);
+
+    counted_pause::n = 0;
+    std::size_t items = 5 * least;
+    for (int i = 0; i < 100'000; ++i, items += least)
+        if (side.paused(items)) side.found(false);
+    EXPECT_LE(counted_pause::n, 20) << "in vain: as on the only worker";
+}
 // What a channel must do, in one thread and one place: a queue, with who waits at its ends.
 TEST(ChannelOrder, R112_EveryItemArrivesOnceInEveryOrderAndUnderEveryCancel) {
     for (std::uint64_t seed = 1; seed <= 10'000; ++seed)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string_view>
 #include <unordered_map>
 
@@ -81,6 +82,7 @@ task_tree scheduler::dump(context_node& below) {
     std::unordered_map<base::task_id, std::vector<base::spawn_site>> ready;
     for_each_queued([&](const strand& s) { ready.emplace(s.label().id, chain_of(s)); });
     std::vector<tree_entry> found;
+    std::vector<tree_entry> calls;
     seen = below.visit([&](const node_view& v) {
         tree_entry e{.kind = kind_to_show(v), .parent = v.parent, .deadline = v.deadline, .why = v.why};
         if (v.owner) e.task = v.owner->label();
@@ -88,6 +90,10 @@ task_tree scheduler::dump(context_node& below) {
             if (const claimed frames(*v.owner); frames) {
                 e.doing = task_activity::waiting;
                 e.awaits = chain_of(*v.owner);
+                if (tree_entry c{.kind = kind_of::call, .parent = found.size()}; v.owner->show_call(c)) {
+                    c.why = c.why ? c.why : e.why;
+                    calls.push_back(std::move(c));
+                }
             } else if (const auto it = ready.find(e.task.id); it != ready.end()) {
                 e.doing = task_activity::ready;
                 e.awaits = std::move(it->second);
@@ -95,6 +101,7 @@ task_tree scheduler::dump(context_node& below) {
         }
         found.push_back(std::move(e));
     });
+    std::ranges::move(calls, std::back_inserter(found)); // now that none counts the nodes by what was found
     return {now(), in_order(std::move(found))};
 }
 
@@ -141,6 +148,19 @@ std::string time_until(base::time_point at, base::time_point now) {
     return at > now ? std::string("in ") + text : std::string(text) + " ago";
 }
 
+void describe_call(std::string& out, const tree_entry& e, base::time_point now) {
+    out += "call";
+    if (e.process == 0) {
+        out += ", queued";
+        return;
+    }
+    out += " " + std::to_string(e.task.id) + " in process " + std::to_string(e.process);
+    out += e.doing == task_activity::ready ? ", has not begun" : ", running";
+    if (e.since != base::never) out += ", begun " + time_until(e.since, now);
+    if (e.parts != 0 && e.doing == task_activity::running)
+        out += ", part " + std::to_string(e.part + 1) + " of " + std::to_string(e.parts);
+}
+
 void describe(std::string& out, const tree_entry& e, const tree_entry& parent, base::time_point now) {
     using kind_of = tree_entry::kind_of;
     const std::string indent(2 * e.depth, ' ');
@@ -150,6 +170,7 @@ void describe(std::string& out, const tree_entry& e, const tree_entry& parent, b
     case kind_of::task:
         out += (e.task.id ? to_string(e.task) : "a task that is ending") + ", " + to_string(e.doing);
         break;
+    case kind_of::call: describe_call(out, e, now); break;
     case kind_of::group: out += "group"; break;
     case kind_of::scope: out += "scope"; break;
     case kind_of::shield: out += "shield"; break;

@@ -134,8 +134,7 @@ void stream_base::wait_ends() noexcept {
     sched_.disarm(timer_);
     left_ = std::max(left_ - (sched_.now() - waits_since_), base::duration::zero());
 }
-void stream_base::got_item() noexcept {
-    if (stall_ == base::duration::zero()) return;
+void stream_base::renew_limit() noexcept {
     base::mutex_lock l(m_);
     left_ = stall_;
 }

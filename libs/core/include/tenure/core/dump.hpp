@@ -14,15 +14,16 @@ namespace tenure::inline v0::core {
 enum class task_activity : std::uint8_t { running, ready, waiting };
 const char* to_string(task_activity a) noexcept;
 
-/// A runtime, a task, or one of a task's scopes in time, shields and groups.
+/// A runtime, a task, one of a task's scopes in time, shields and groups, or a call that a task awaits and that another process
+/// runs.
 struct tree_entry {
-    enum class kind_of : std::uint8_t { runtime, task, group, scope, shield };
+    enum class kind_of : std::uint8_t { runtime, task, group, scope, shield, call };
     kind_of kind = kind_of::runtime;
     std::size_t depth = 0;  // the runtime's is 0
     std::size_t parent = 0; // index into task_tree::entries; the runtime's is its own
-    /// The task; of a group, scope or shield: the task that is in it.
+    /// The task; of a group, scope or shield: the task that is in it; of a call: as it calls itself where it runs.
     base::task_label task;
-    /// Of a task.
+    /// Of a task or a call; of one that is `ready`: no process has begun it.
     task_activity doing = task_activity::running;
     /// Of a task that does not run: where it awaits, then where that function is awaited, and so on outwards. Empty for one
     /// that has come to no await.
@@ -31,6 +32,12 @@ struct tree_entry {
     base::time_point deadline = base::never;
     /// Null unless it was asked to end.
     base::cause_ptr why;
+
+    // Of a call.
+    int process = 0;                      // who has it; 0: nobody yet
+    base::time_point since = base::never; // it runs, within about 10 ms; never: that is not known
+    std::uint64_t part = 0;               // which of its parts runs
+    std::uint64_t parts = 0;              // 0: it has none
 };
 
 /// What lived in a runtime: each entry before those that it owns, which come in the order in which they began.

@@ -5,7 +5,7 @@
 // and moves the item between their two operations after it has let go of the lock. So no code of T runs under a lock.
 #pragma once
 #include <tenure/core/detail/chooser.hpp>
-#include <tenure/core/detail/item_ring.hpp>
+#include <tenure/core/detail/step_back.hpp>
 
 #include <limits>
 
@@ -130,10 +130,21 @@ public:
     bool closed_here() const noexcept TENURE_REQUIRES(m_) { return closed_; }
     std::size_t size() const noexcept { return ring_ ? ring_->size() : 0; }
     std::size_t capacity() const noexcept { return ring_ ? ring_->capacity() : 0; }
+    /// try_buffer() has just failed, and its side is about to wait. Not under a lock.
+    template <class Half>
+    bool let_others_ahead(Half& half) noexcept {
+        constexpr bool sends = Half::side == side::send;
+        step_back& here = sends ? sender_steps_ : receiver_steps_;
+        if (!here.paused(sends ? ring_->gone_in() : ring_->come_out())) return false;
+        const bool taken = half.try_buffer();
+        here.found(taken);
+        return taken;
+    }
     bool full() const noexcept { return ring_->full(); }
     bool empty() const noexcept { return ring_->empty(); }
 
 private:
+    step_back sender_steps_, receiver_steps_;
     std::optional<item_ring<T>> ring_;          // constant: has it one?
     bool closed_ TENURE_GUARDED_BY(m_) = false; // without one
 };
@@ -244,6 +255,11 @@ public:
     }
     void start(strand& s, frame& f) {
         half_.begin();
+        const bool found_nothing = s.budget > 0; // or ready() was not asked
+        if (found_nothing && half_.channel().buffered() && half_.channel().let_others_ahead(half_)) {
+            s.next = half_.refused && s.cancelled() ? step::unwind : step::resume;
+            return;
+        }
         wait_.emplace(half_).start(s, f);
     }
     decltype(auto) result() { return half_.result(); }
@@ -270,7 +286,7 @@ private:
 template <class Half>
 void wait_blocking(Half& half, const std::function<void()>& listed = {}) {
     check_blocking_wait(nullptr);
-    if (half.channel().buffered() && half.try_buffer()) return;
+    if (half.channel().buffered() && (half.try_buffer() || half.channel().let_others_ahead(half))) return;
     channel_arm<Half> arm(half);
     choice_arm* const one[] = {&arm};
     choose_blocking(one, listed);

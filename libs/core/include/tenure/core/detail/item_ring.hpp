@@ -140,6 +140,9 @@ public:
         return n < capacity_ ? n : capacity_;
     }
     std::size_t capacity() const noexcept { return capacity_; }
+    // How many items ever; only differences say something. Relaxed: for estimates.
+    std::size_t gone_in() const noexcept { return items_before(tail_.load(std::memory_order_relaxed)); }
+    std::size_t come_out() const noexcept { return items_before(head_.load(std::memory_order_relaxed)); }
 
 private:
     struct slot {
@@ -148,6 +151,9 @@ private:
         void* storage() noexcept { return bytes; }
         T* item() noexcept { return std::launder(reinterpret_cast<T*>(bytes)); }
     };
+    std::size_t items_before(std::size_t position) const noexcept {
+        return position / one_lap_ * capacity_ + (position & (closed_bit_ - 1));
+    }
     std::size_t following(std::size_t position) const noexcept {
         if ((position & (closed_bit_ - 1)) + 1 < capacity_) return position + 1;
         return (position & ~(one_lap_ - 1)) + one_lap_;

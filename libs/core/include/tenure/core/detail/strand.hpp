@@ -13,6 +13,10 @@
 #include <coroutine>
 #include <cstdint>
 
+namespace tenure::inline v0::core {
+struct tree_entry;
+}
+
 namespace tenure::inline v0::core::detail {
 
 struct frame;
@@ -29,6 +33,9 @@ public:
     virtual bool child_ended(strand& s, ending how) noexcept = 0;
     /// The wait that strand.wait(op, this) began has completed. Sets strand.next if it is not to be `resume`.
     virtual void woken(strand&) noexcept {}
+    /// For a dump, while that wait lasts: fills in the call by which another process works on it. False: none does.
+    /// Threads: any, under the lock of a context node.
+    virtual bool show_call(tree_entry&) const { return false; }
 
 protected:
     ~link() = default;
@@ -70,6 +77,8 @@ public:
         waker_ = waker;
         next = step::park;
     }
+    /// link::show_call() of what it waits for. By whoever has claimed it.
+    bool show_call(tree_entry& e) const { return waker_ && waker_->show_call(e); }
     /// The operation, from any thread, once. The frame, and the strand, may be gone when it returns.
     void complete() noexcept;
 

@@ -34,7 +34,9 @@ public:
     // The consumer's.
     void stop() noexcept { leave_reading(consumer::stopped, nullptr); }
     /// Somebody reads, or stops it: it is not forgotten.
-    void want() noexcept { wanted_.store(true, std::memory_order_relaxed); }
+    void want() noexcept { // once: the producer reads from this cache line for every item
+        if (!wanted_.load(std::memory_order_relaxed)) wanted_.store(true, std::memory_order_relaxed);
+    }
     /// The handle is gone.
     void drop() noexcept;
     /// Around a wait for an item: from when the consumer is listed, or just before.
@@ -42,7 +44,9 @@ public:
     /// It is listed only now, or again: meanwhile the limit may have been over in vain.
     void wait_goes_on() noexcept;
     void wait_ends() noexcept;
-    void got_item() noexcept;
+    void got_item() noexcept {
+        if (stall_ != base::duration::zero()) renew_limit();
+    }
     /// The channel has ended. Throws: why, the first time.
     void at_end();
     /// After the producer's end. Throws: its failure, unless it has been told.
@@ -77,6 +81,7 @@ private:
         stream_base& of_;
     };
     void leave_reading(consumer how, held_nodes* visited) noexcept;
+    void renew_limit() noexcept;
     void arm() TENURE_REQUIRES(m_);
     void keep(const std::exception_ptr& failure) noexcept TENURE_REQUIRES(m_);
     void hand_to_owner(const std::exception_ptr& e) noexcept;
