@@ -32,25 +32,44 @@ jobs::jobs(map_owner in, map_plan&& p)
 
 // ---- the dispatcher
 
+// Down to which the window is emptied before it is filled again: neither is the dispatcher woken for each item, nor are what it
+// reads then small batches. Every job has one all the same.
+std::size_t jobs::low_water() const noexcept {
+    const std::size_t for_all = plan.jobs * batch_size_.load(std::memory_order_relaxed);
+    return std::min(plan.window - 1, std::max(plan.window - plan.window / 4, for_all));
+}
 std::size_t jobs::room_now() const noexcept {
-    const std::size_t ahead = read_ - delivered_.load(std::memory_order_acquire);
-    return std::min(plan.window - std::min(ahead, plan.window), batch_size_.load(std::memory_order_relaxed));
+    const std::size_t ahead = std::min(
+        read_.load(std::memory_order_relaxed) - delivered_.load(std::memory_order_seq_cst), plan.window);
+    const std::size_t whole = batch_size_.load(std::memory_order_relaxed);
+    const std::size_t room = plan.window - ahead;
+    if (room >= whole) return whole;
+    return ahead <= low_water() ? room : 0;
 }
 core::task<std::size_t> jobs::room() {
     for (;;) {
         room_.reset(); // before the look: whoever delivers afterwards sets it
-        if (const std::size_t n = room_now()) co_return n;
+        waits_for_room_.store(true, std::memory_order_seq_cst);
+        if (const std::size_t n = room_now()) {
+            waits_for_room_.store(false, std::memory_order_relaxed);
+            co_return n;
+        }
         co_await room_.wait();
     }
 }
-void jobs::offer(std::shared_ptr<batch> b) {
-    read_ += b->count();
+std::shared_ptr<batch> jobs::offer(std::shared_ptr<batch> b) {
+    read_.store(read_.load(std::memory_order_relaxed) + b->count(), std::memory_order_relaxed);
+    std::shared_ptr<batch> spent;
+    bool starts = false;
     {
         base::mutex_lock l(m_);
         ready_.push_back(std::move(b));
         ++batches_;
+        spent = spent_.pop_front();
+        starts = one_may_start();
     }
-    pump();
+    if (starts) pump();
+    return spent;
 }
 void jobs::end_of_items(std::exception_ptr error) noexcept {
     source_error_ = std::move(error);
@@ -119,12 +138,7 @@ bool jobs::take(job& me) {
 }
 void jobs::finished(job& me, base::duration took) {
     const std::size_t n = me.doing->count();
-    std::shared_ptr<batch> b;
-    {
-        base::mutex_lock l(m_);
-        b = std::move(me.doing);
-    }
-    if (plan.batch_size == 0 && b->attempt == 1 && n >= batch_size_.load(std::memory_order_relaxed)) {
+    if (plan.batch_size == 0 && me.doing->attempt == 1 && n >= batch_size_.load(std::memory_order_relaxed)) {
         // As many as would have taken the right time, but at most twice as many: one measurement is little.
         const auto ns = static_cast<double>(std::max<base::duration>(took, 1ns).count());
         const double right = static_cast<double>(n) * static_cast<double>(worth_a_batch.count()) / ns;
@@ -132,7 +146,7 @@ void jobs::finished(job& me, base::duration took) {
         batch_size_.store(std::clamp<std::size_t>(static_cast<std::size_t>(next), 1, plan.most_in_batch),
                           std::memory_order_relaxed);
     }
-    done(std::move(b));
+    done(std::move(me.doing));
 }
 bool jobs::try_again(batch& b, std::size_t k, std::exception_ptr& error, bool timed_out) noexcept {
     if (!has_retries(b) || stopped() || (timed_out && !plan.retry_if)) return false;
@@ -195,41 +209,47 @@ void jobs::take_off(job& j) noexcept {
 
 // ---- the collector
 
-void jobs::done(std::shared_ptr<batch> b) noexcept {
+void jobs::done(std::shared_ptr<batch>&& b) noexcept {
+    bool wakes = false;
     {
         base::mutex_lock l(m_);
         if (plan.progress) b->count_results(progress_);
-        batch* const last = b.get();
-        (last_done_ ? last_done_->next_done_ : first_done_) = std::move(b);
-        last_done_ = last;
+        done_.push_back(std::move(b));
+        wakes = std::exchange(waits_for_done_, false);
     }
-    something_done_.set();
+    if (wakes) something_done_.set();
 }
-std::shared_ptr<batch> jobs::done_now() {
+std::shared_ptr<batch> jobs::done_now(batch_list& spent) {
     base::mutex_lock l(m_);
+    while (auto one = spent.pop_front())
+        spent_.push_front(std::move(one));
+    return take_done();
+}
+std::shared_ptr<batch> jobs::take_done() {
     if (failure_) std::rethrow_exception(failure_);
-    std::shared_ptr<batch> b = std::move(first_done_);
-    if (b) {
-        first_done_ = std::move(b->next_done_);
-        if (!first_done_) last_done_ = nullptr;
-        ++arrived_;
-    }
+    std::shared_ptr<batch> b = done_.pop_front();
+    if (b) ++arrived_;
     return b;
 }
-bool jobs::all_arrived() {
+bool jobs::something_to_take(std::shared_ptr<batch>& b) {
     base::mutex_lock l(m_);
-    return items_ended_ && arrived_ == batches_;
+    b = take_done();
+    waits_for_done_ = !b && !(items_ended_ && arrived_ == batches_);
+    return !waits_for_done_;
 }
 core::task<std::shared_ptr<batch>> jobs::next_done() {
     for (;;) {
         something_done_.reset(); // before the look: what comes afterwards sets it
-        if (auto b = done_now()) co_return b;
-        if (all_arrived()) co_return nullptr;
+        std::shared_ptr<batch> b;
+        if (something_to_take(b)) co_return b;
         co_await something_done_.wait();
     }
 }
 void jobs::delivered(std::size_t n) noexcept {
-    delivered_.fetch_add(n, std::memory_order_release);
+    const std::size_t all = delivered_.fetch_add(n, std::memory_order_seq_cst) + n;
+    if (!waits_for_room_.load(std::memory_order_seq_cst)) return;
+    if (read_.load(std::memory_order_relaxed) - all > low_water()) return;
+    waits_for_room_.store(false, std::memory_order_relaxed); // before set(): who is woken may wait again
     room_.set();
 }
 void jobs::stop() noexcept {
@@ -345,7 +365,7 @@ void jobs::give_up(const late_item& late) {
         base::mutex_lock l(m_);
         task = late.of->task_;
     }
-    const std::shared_ptr<batch> b = late.of->doing; // the job does not write it any more
+    std::shared_ptr<batch> b = late.of->doing; // the job does not write it any more
     const std::size_t k = late.item.index();
     const std::string what = taken_too_long(*b, k);
     auto error = std::make_exception_ptr(base::timeout_error(what));
@@ -353,7 +373,7 @@ void jobs::give_up(const late_item& late) {
     if (task) task->cancel(what); // else who starts it sees given_up_
     late.of->worker.call();
     if (k + 1 < b->count()) return go_on_with(b);
-    done(b);
+    done(std::move(b));
     pump();
 }
 std::string jobs::taken_too_long(const batch& b, std::size_t k) const {

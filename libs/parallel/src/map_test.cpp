@@ -4,6 +4,7 @@
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace tenure::inline v0::parallel {
 namespace {
@@ -404,6 +405,35 @@ TEST(Map, DroppedInTheMiddleLeavesNothing) {
     });
 }
 
+class batch_of_nothing final : public detail::batch {
+public:
+    batch_of_nothing() noexcept : batch(0) {}
+    std::size_t count() const noexcept override { return 0; }
+    void time_out(std::size_t, std::exception_ptr) override {}
+    std::shared_ptr<batch> again(std::size_t) override { return nullptr; }
+    void count_results(map_progress&) const noexcept override {}
+};
+TEST(BatchList, AMillionEndWithoutRecursion) { // as when a map with a large window is dropped
+    detail::batch_list list;
+    for (int i = 0; i < 1'000'000; ++i)
+        list.push_back(std::make_shared<batch_of_nothing>());
+}
+TEST(BatchList, GivesTheFirstOne) {
+    detail::batch_list list;
+    EXPECT_EQ(list.pop_front(), nullptr);
+    const auto a = std::make_shared<batch_of_nothing>();
+    const auto b = std::make_shared<batch_of_nothing>();
+    const auto c = std::make_shared<batch_of_nothing>();
+    list.push_front(b);
+    list.push_back(c);
+    list.push_front(a);
+    EXPECT_EQ(list.pop_front(), a);
+    EXPECT_EQ(list.pop_front(), b);
+    EXPECT_EQ(list.pop_front(), c);
+    EXPECT_EQ(list.pop_front(), nullptr);
+    list.push_back(a);
+    EXPECT_EQ(list.pop_front(), a);
+}
 TEST(Map, CancelledAtEveryPointLeavesNothing) {
     const auto points = core::testing::cancel_at_every_point([]() -> task<> {
         auto use = [](core::group g) -> task<> {
@@ -419,6 +449,24 @@ TEST(Map, CancelledAtEveryPointLeavesNothing) {
     EXPECT_GT(points, 20u);
 }
 
+TEST(Map, ItsReaderIsNotWokenForEachItem) {
+    core::testing::explore(20, [](runtime& rt) -> task<> {
+        constexpr int items = 1000;
+        int taken = 0, last_read_at = -1, times = 0; // how often it went on after results had been taken
+        auto seen = std::views::iota(0, items) | std::views::transform([&](int i) {
+                        times += std::exchange(last_read_at, taken) != taken;
+                        return i;
+                    });
+        auto results =
+            map(rt, std::move(seen), doubled, {.jobs = 1, .batch_size = 1, .pre_dispatch = std::size_t{100}});
+        while (co_await results.next()) {
+            ++taken;
+            co_await sleep_for(1ms); // everybody else does what can be done
+        }
+        core::testing::require(taken == items);
+        core::testing::require(times <= 60, "a quarter of the window at once, and not one by one");
+    });
+}
 TEST(Map, AStreamOfItems) {
     core::testing::explore(50, [](runtime& rt) -> task<> {
         auto numbers = [](core::sink<int> out) -> task<> {
@@ -432,6 +480,25 @@ TEST(Map, AStreamOfItems) {
         while (auto v = co_await results.next())
             core::testing::require(*v == 2 * expected++);
         core::testing::require(expected == 20);
+    });
+}
+TEST(Map, ItemsThatHaveComeDoNotWaitForThoseThatHaveNot) {
+    core::testing::explore(50, [](runtime& rt) -> task<> {
+        constexpr int burst = 500; // by then a batch has many
+        bool more_came = false;
+        auto numbers = [&](core::sink<int> out) -> task<> {
+            for (int i = 0; i < burst; ++i)
+                co_await out.send(i);
+            co_await sleep_for(std::chrono::hours(1));
+            more_came = true;
+            co_await out.send(burst);
+        };
+        auto results = map(rt, core::spawn_stream(rt, numbers), doubled, {.jobs = 2});
+        for (int i = 0; i < burst; ++i)
+            core::testing::require(co_await results.next() == 2 * i);
+        core::testing::require(!more_came, "every result of the burst came before the next item");
+        core::testing::require(co_await results.next() == 2 * burst);
+        core::testing::require(!co_await results.next());
     });
 }
 

@@ -66,8 +66,9 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* 
         throw base::usage_error("map: pre_dispatch is " + std::to_string(*o.pre_dispatch) +
                                 "; it is from 1 to 16,777,216, or left out to be chosen");
     p.batch_size = o.batch_size.value_or(0);
-    const std::size_t for_each_job =
-        std::max<std::size_t>(p.elsewhere && !o.batch_size ? 4096 : 256, p.batch_size);
+    // More than what a core keeps near it costs more than it brings: each item is touched by three tasks, one after the other.
+    const std::size_t for_each_worker = p.elsewhere && !o.batch_size ? 2048 : 256;
+    const std::size_t for_each_job = std::max(for_each_worker / p.calls_a_job, p.batch_size);
     constexpr std::size_t enough = 1u << 16;
     const std::size_t chosen =
         p.jobs < enough / for_each_job ? for_each_job * p.jobs : std::max<std::size_t>(enough, p.jobs);

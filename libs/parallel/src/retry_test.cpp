@@ -38,6 +38,20 @@ private:
     std::vector<std::atomic<int>> of_;
 };
 
+TEST(Retries, ManyInOneBatchComeInOrder) { // each leaves the batch, whose rest is passed on from there
+    constexpr int items = 20'000;
+    runtime rt({.threads = 1});
+    tries of(items);
+    auto f = [&](int i) {
+        if (of.next(static_cast<std::size_t>(i)) == 1 && i % 2 == 0) throw attempt_failed(1);
+        return i;
+    };
+    int n = 0;
+    for (const int i : map(rt, std::views::iota(0, items), f,
+                           {.jobs = 1, .retries = 1, .backoff = {.first = 0ns}, .batch_size = items}))
+        EXPECT_EQ(i, n++);
+    EXPECT_EQ(n, items);
+}
 TEST(Retries, AnItemThatFailsGetsMoreAttemptsWithTheSameItem) {
     runtime rt({.threads = 2});
     const auto given = words(1000);

@@ -41,11 +41,12 @@ struct map_options {
     /// Whether this failure is worth another attempt. Without it every failure is, but not a timeout; with it timeouts are asked
     /// for as well (as timeout_error, by the thread that watches the time: it must not wait). What it throws is the item's failure.
     std::function<bool(const std::exception_ptr&)> retry_if{};
-    /// How many items a job takes at once. Empty: as many as take about a millisecond.
+    /// How many items a job takes at once; fewer when a stream of items has no more at that moment. Empty: as many as take about
+    /// a millisecond.
     std::optional<std::size_t> batch_size{};
     /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory. That buffer
-    /// holds half as many, at most 1024. Empty: 256 for each job, or 4096 for each call to worker processes, at most 65,536; but
-    /// a batch of batch_size for each.
+    /// holds half as many, at most 1024. Empty: 256 for each job, for each worker process 2048 if batch_size is empty, too; at
+    /// most 65,536; but a batch of batch_size for each job, and for each of the 16 calls that a worker process is given.
     std::optional<std::size_t> pre_dispatch{};
     parallel::order order = parallel::order::input;
     /// A failure does not end the others: what it throws comes after the last result.

@@ -50,6 +50,8 @@ public:
                word_.compare_exchange_strong(s.word_, make(s.turn() + 1, s.index() + 1),
                                              std::memory_order_acq_rel, std::memory_order_relaxed);
     }
+    /// For another batch: nobody else knows it.
+    void restart() noexcept { word_.store(0, std::memory_order_relaxed); }
     seen look() const noexcept { return seen(word_.load(std::memory_order_acquire)); }
 
 private:

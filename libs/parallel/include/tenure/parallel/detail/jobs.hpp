@@ -84,13 +84,54 @@ public:
     /// Adds its results to those that are counted.
     virtual void count_results(map_progress& p) const noexcept = 0;
 
-    const std::size_t first; // the index of its first item
-    const unsigned attempt;  // of all its items
+    /// For other items; nobody else has it.
+    void restart(std::size_t first_item) noexcept {
+        first = first_item;
+        attempt = 1;
+        turn.restart();
+    }
+
+    // Constant but for restart().
+    std::size_t first; // the index of its first item
+    unsigned attempt;  // of all its items
     item_turn turn;
 
 private:
-    friend class jobs;
-    std::shared_ptr<batch> next_done_; // guarded by the jobs' lock
+    friend class batch_list;
+    std::shared_ptr<batch> next_;
+};
+
+/// Batches, in order. Nothing can fail: they are linked by what they have.
+class batch_list {
+public:
+    batch_list() = default;
+    batch_list(const batch_list&) = delete;
+    batch_list& operator=(const batch_list&) = delete;
+    ~batch_list() {
+        while (pop_front()) {} // one by one: each would otherwise destroy the next one from within
+    }
+    void push_back(std::shared_ptr<batch> b) noexcept {
+        batch* const last = b.get();
+        (last_ ? last_->next_ : first_) = std::move(b);
+        last_ = last;
+    }
+    void push_front(std::shared_ptr<batch> b) noexcept {
+        if (!first_) last_ = b.get();
+        b->next_ = std::move(first_);
+        first_ = std::move(b);
+    }
+    /// Null: there are none.
+    std::shared_ptr<batch> pop_front() noexcept {
+        std::shared_ptr<batch> b = std::move(first_);
+        if (!b) return b;
+        first_ = std::move(b->next_);
+        if (!first_) last_ = nullptr;
+        return b;
+    }
+
+private:
+    std::shared_ptr<batch> first_;
+    batch* last_ = nullptr;
 };
 
 /// One job. Confined to it, but for what the watch reads under the lock.
@@ -139,11 +180,12 @@ public:
     const map_plan plan;
 
     // ---- the dispatcher
-    /// How many items the next batch is to have; 0: the window has no room.
+    /// How many items the next batch is to have; 0: the window has no room, or too little to be worth it.
     std::size_t room_now() const noexcept;
     /// The same, when there is room.
     core::task<std::size_t> room();
-    void offer(std::shared_ptr<batch> b);
+    /// Returns one that was spent, if there is one.
+    std::shared_ptr<batch> offer(std::shared_ptr<batch> b);
     /// Where items wait for their next attempt: the group that the dispatcher is in.
     void pause_in(core::group g) { pauses_ = std::move(g); }
     /// There are no more items; `error` if that is because reading them failed.
@@ -168,8 +210,10 @@ public:
     base::time_point now() const noexcept { return in_.now(); }
 
     // ---- the collector
-    /// A batch that is done, in no order; null: none at this moment.
-    std::shared_ptr<batch> done_now();
+    /// Whether a batch that is done is nobody's but the collector's: a job that was given up may have it still.
+    bool batches_come_back() const noexcept { return !timed_; }
+    /// A batch that is done, in no order; null: none at this moment. `spent`: those that came back, and are empty; they are taken.
+    std::shared_ptr<batch> done_now(batch_list& spent);
     /// The next one; null: all have been.
     core::task<std::shared_ptr<batch>> next_done();
     /// The consumer's buffer has taken the results of n items.
@@ -195,7 +239,9 @@ private:
         std::shared_ptr<job> of;
         item_turn::seen item;
     };
-    bool all_arrived();
+    std::size_t low_water() const noexcept;
+    /// False: the collector is to wait. True without a batch: all have been.
+    bool something_to_take(std::shared_ptr<batch>& b);
     void pump() noexcept;
     bool one_may_start() const noexcept TENURE_REQUIRES(m_);
     void take_off(job& j) noexcept TENURE_REQUIRES(m_);
@@ -205,7 +251,9 @@ private:
     static core::task<> watch(std::shared_ptr<jobs> self);
     void watch_on_this_thread();
     bool nothing_to_watch();
-    void done(std::shared_ptr<batch> b) noexcept;
+    /// Taken under the lock.
+    void done(std::shared_ptr<batch>&& b) noexcept;
+    std::shared_ptr<batch> take_done() TENURE_REQUIRES(m_);
     void go_on_with(std::shared_ptr<batch> b);
     void tell(bool last);
     static core::task<> pause(std::shared_ptr<jobs> self, std::shared_ptr<batch> b, base::duration how_long);
@@ -224,13 +272,16 @@ private:
     std::atomic<bool> stopped_{false};
     std::atomic<std::size_t> batch_size_; // writers: jobs, by what they measure; a lost update loses nothing
 
-    std::size_t read_ = 0; // confined to the dispatcher
+    std::atomic<std::size_t> read_{0}; // writer: the dispatcher, not while it waits
+    // seq_cst, both: either the dispatcher sees what was delivered, or who delivers sees that it waits.
     std::atomic<std::size_t> delivered_{0};
+    std::atomic<bool> waits_for_room_{false};
     core::event room_;
 
-    // Batches that are done; a list, so that nothing can fail then.
-    std::shared_ptr<batch> first_done_ TENURE_GUARDED_BY(m_);
-    batch* last_done_ TENURE_GUARDED_BY(m_) = nullptr;
+    batch_list done_ TENURE_GUARDED_BY(m_);
+    batch_list
+        spent_ TENURE_GUARDED_BY(m_); // to be used again: the last one first, which is still in the cache
+    bool waits_for_done_ TENURE_GUARDED_BY(m_) = false; // the collector
     bool items_ended_ TENURE_GUARDED_BY(m_) = false;
     std::size_t batches_ TENURE_GUARDED_BY(m_) = 0; // that will be done; more, when an item is tried again
     std::exception_ptr source_error_;               // written before items_ended_

@@ -6,6 +6,7 @@
 #include <tenure/parallel/detail/jobs.hpp>
 
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace tenure::inline v0::parallel::detail {
@@ -16,21 +17,33 @@ core::task<> dispatch(std::shared_ptr<State> st) {
     using items = typename State::items;
     std::exception_ptr error;
     std::size_t index = 0;
+    std::shared_ptr<batch> spent;
     bool more = true;
     while (more) {
         std::size_t n = core::this_task::cancel_requested() ? 0 : st->room_now();
         if (n == 0) n = co_await st->room(); // a checkpoint
-        auto b = std::make_shared<items>(index);
+        auto b = std::static_pointer_cast<items>(std::move(spent));
+        if (b)
+            b->restart(index);
+        else
+            b = std::make_shared<items>(index);
         b->in.reserve(n);
         try {
             while (b->in.size() < n && more) {
                 // Reading may be slow, and is for nobody then. Not each time: to ask costs as much as to read a number.
                 if (b->in.size() % 8 == 7 && core::this_task::cancel_requested()) break;
                 std::optional<typename State::item> one;
-                if constexpr (State::source_type::awaits)
-                    one = co_await st->source.next();
-                else
+                if constexpr (State::source_type::awaits) {
+                    auto next = st->source.next();
+                    if (b->in.empty())
+                        one = co_await std::move(next);
+                    else if (next.ready())
+                        one = next.result();
+                    else
+                        break; // what has come does not wait for what has not
+                } else {
                     st->source.next(one);
+                }
                 if (one)
                     b->in.push_back(std::move(*one));
                 else
@@ -42,7 +55,7 @@ core::task<> dispatch(std::shared_ptr<State> st) {
         }
         index += b->in.size();
         b->out.resize(b->in.size());
-        if (!b->in.empty()) st->offer(std::move(b));
+        if (!b->in.empty()) spent = st->offer(std::move(b));
     }
     st->end_of_items(std::move(error));
 }
@@ -56,21 +69,42 @@ public:
     collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
 
     core::task<> run() {
+        batch_list spent;
         for (;;) {
-            auto b = from_.done_now();
+            std::shared_ptr<batch> b = of_this_turn();
+            const bool is_new = !b;
+            if (!b) b = from_.done_now(spent);
             if (!b) b = co_await from_.next_done();
             if (!b) break;
-            if (from_.plan.in_order)
-                keep(std::move(b), 0);
-            else
-                for (std::size_t k = there(*b, 0); k < b->count(); k = there(*b, k))
-                    k = co_await deliver(*b, k);
-            while (!early_.empty() && early_.begin()->first == turn_) {
-                const auto next = early_.extract(early_.begin()).mapped();
-                const std::size_t k = co_await deliver(*next, turn_ - next->first);
-                turn_ = next->first + k;
-                keep(next, k);
+            auto& out = results_of(*b);
+            // What lies before its turn has been handed on.
+            const std::size_t begin = from_.plan.in_order && b->first < turn_ ? turn_ - b->first : 0;
+            for (std::size_t k = there(*b, begin); k < out.size(); k = there(*b, k)) {
+                if (from_.plan.in_order && b->first + k != turn_) {
+                    if (is_new && fails_at_once()) throw_failure_of(*b, k);
+                    keep(std::exchange(b, nullptr), k);
+                    break;
+                }
+                const std::size_t from = k;
+                for (; k < out.size() && out[k]; ++k) {
+                    auto& one = *out[k];
+                    if constexpr (outcomes) {
+                        co_await to_.send(std::move(one));
+                    } else if (one) {
+                        co_await to_.send(std::move(one).value());
+                    } else if (fails_at_once()) {
+                        (void)one.value();
+                    } else {
+                        failures_.push_back(failure_of(one));
+                    }
+                    out[k].reset();
+                }
+                turn_ = b->first + k;
+                from_.delivered(k - from);
             }
+            if (!b || !from_.batches_come_back()) continue;
+            static_cast<typename State::items&>(*b).clear();
+            spent.push_front(std::move(b));
         }
         if (const auto e = from_.source_error()) failures_.push_back(e);
         if (failures_.size() == 1) std::rethrow_exception(failures_.front());
@@ -87,38 +121,19 @@ private:
             ++k;
         return k;
     }
-    // Until the turn of what it has from k on.
+    // Until the turn of result k, which is its first one.
     void keep(std::shared_ptr<batch> b, std::size_t k) {
-        k = there(*b, k);
-        if (k == b->count()) return;
         const std::size_t index = b->first + k;
-        if (index != turn_ && fails_at_once()) throw_failure_of(*b, k);
         early_.emplace(index, std::move(b));
+    }
+    std::shared_ptr<batch> of_this_turn() {
+        if (early_.empty() || early_.begin()->first != turn_) return nullptr;
+        return early_.extract(early_.begin()).mapped();
     }
     static void throw_failure_of(batch& b, std::size_t k) {
         auto& out = results_of(b);
         for (; k < out.size(); ++k)
             if (out[k] && !*out[k]) (void)out[k]->value();
-    }
-    // From k on, up to the first that is not there: which one that is.
-    core::task<std::size_t> deliver(batch& b, std::size_t k) {
-        auto& out = results_of(b);
-        auto* one = out.data() + k;
-        for (auto* const end = out.data() + out.size(); one != end && *one; ++one) {
-            if constexpr (outcomes) {
-                co_await to_.send(std::move(**one));
-            } else if (**one) {
-                co_await to_.send(std::move(**one).value());
-            } else if (fails_at_once()) {
-                (void)(*one)->value();
-            } else {
-                failures_.push_back(failure_of(**one));
-            }
-            one->reset();
-        }
-        const auto to = static_cast<std::size_t>(one - out.data());
-        from_.delivered(to - k);
-        co_return to;
     }
     static std::exception_ptr failure_of(const typename State::result& one) {
         try {

@@ -67,6 +67,10 @@ public:
     class items final : public batch {
     public:
         using batch::batch;
+        void clear() noexcept {
+            in.clear();
+            out.clear();
+        }
         std::size_t count() const noexcept override { return in.size(); }
         void time_out(std::size_t k, std::exception_ptr e) override {
             put(k, failure(std::move(e)), item_status::timed_out);
@@ -147,9 +151,10 @@ private:
         auto& self = static_cast<map_state&>(t.of());
         job& me = t.me();
         runner::runner& on = *self.plan.elsewhere;
+        const bool chooses_size = self.plan.batch_size == 0; // else nobody asks how long it took
         while (self.take(me)) {
             auto& b = static_cast<items&>(*me.doing);
-            const base::time_point began = self.now();
+            const base::time_point began = chooses_size ? self.now() : base::time_point();
             for (std::size_t k = me.from; k < b.count();) {
                 items_elsewhere<map_state> some(self, b, k, on.most_bytes());
                 std::exception_ptr error;
@@ -164,7 +169,7 @@ private:
                 for (const std::size_t end = some.blames_first() ? k + 1 : b.count(); error && k < end; ++k)
                     self.settle(b, k, items::failure(error));
             }
-            self.finished(me, (self.now() - began) / self.plan.calls_a_job);
+            self.finished(me, chooses_size ? (self.now() - began) / self.plan.calls_a_job : base::duration());
         }
     }
     static core::task<> run_awaiting(const job_ticket& t) {
