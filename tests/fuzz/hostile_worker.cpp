@@ -70,10 +70,10 @@ void run(script& s, std::uint64_t task) {
     store(at<std::uint64_t>(part_at), task << 34); // no part has begun
     while (!s.ended()) {
         switch (s.byte() % 12) {
-        case 0: std::memcpy(slot_of(task), std::array{s.number()}.data(), 8); break;     // size
-        case 1: std::memcpy(slot_of(task) + 8, std::array{s.number()}.data(), 8); break; // place
-        case 2: slot_of(task)[24] = static_cast<char>(s.byte()); break;                  // kind
-        case 3: write_some(slots_at + task % slots * slot_bytes + 32, s); break;         // message
+        case 0: std::memcpy(slot_of(task) + size_at, std::array{s.number()}.data(), 8); break;
+        case 1: std::memcpy(slot_of(task) + message_at, std::array{s.number()}.data(), 8); break; // place
+        case 2: slot_of(task)[kind_at] = static_cast<char>(s.byte()); break;
+        case 3: write_some(slots_at + task % slots * slot_bytes + message_at, s); break;
         case 4: write_some(at<std::uint64_t>(results_at) + s.number() % 1024, s); break; // results arena
         case 5: write_some(at<std::uint64_t>(48) + s.number() % 1024, s); break;         // region for parts
         case 6: store(at<std::uint64_t>(part_at), s.number()); break;
@@ -105,8 +105,8 @@ int main() {
         // Unless the script says otherwise: a value without bytes.
         const std::uint64_t none = 0;
         const std::uint32_t value = 1;
-        std::memcpy(slot_of(task), &none, 8);
-        std::memcpy(slot_of(task) + 24, &value, 4);
+        std::memcpy(slot_of(task) + size_at, &none, 8);
+        std::memcpy(slot_of(task) + kind_at, &value, 4);
         run(s, task);
         change(task, 2, 3); // else it is what the script has made it
         tell_parent();

@@ -1,12 +1,15 @@
 // What an item can do to the worker process that runs it, and what that costs the others: nothing.
 #include "map_runners.hpp"
 
+#include <tenure/core/dump.hpp>
 #include <tenure/core/scope.hpp>
 #include <tenure/core/sleep.hpp>
 #include <tenure/core/this_task.hpp>
 #include <tenure/process/errors.hpp>
+#include <tenure/process/known_error.hpp>
 
 #include <ranges>
+#include <thread>
 
 namespace map_runners {
 namespace {
@@ -62,6 +65,31 @@ TEST_F(MapInProcesses, ItsDeathTellsHow) {
         FAIL();
     } catch (const process::worker_died& e) {
         EXPECT_EQ(e.exit_status(), 3);
+    }
+}
+/// Of the program's own.
+struct bad_item {
+    int item = 0;
+    std::string why;
+};
+const process::known_error<bad_item> bad_item_is_known;
+int refuses_odd_ones(int i) {
+    if (i % 2 != 0) throw bad_item{i, "odd"};
+    return i;
+}
+TEST_F(MapInProcesses, AnExceptionOfTheProgramsOwnIsThatOfItsItem) {
+    auto got =
+        all_of(parallel::map_outcomes(rt(), workers(), first(10), fn<&refuses_odd_ones>, {.batch_size = 5}));
+    ASSERT_EQ(got.size(), 10u);
+    for (int i = 0; i < 10; ++i) {
+        const auto& one = got[static_cast<std::size_t>(i)];
+        try {
+            EXPECT_EQ(one.value(), i);
+            EXPECT_EQ(i % 2, 0);
+        } catch (const bad_item& e) {
+            EXPECT_EQ(e.item, i);
+            EXPECT_EQ(e.why, "odd");
+        }
     }
 }
 TEST_F(MapInProcesses, R097_AnItemThatHangsCostsItself) {
@@ -235,6 +263,20 @@ TEST_F(MapInProcesses, AWorkerThatIsGivenUpIsEndedThoughNothingElseIsToBeDone) {
     };
     auto bounded = [&]() -> task<> { co_await core::with_timeout(20s, until_gone); };
     rt().block_on(bounded);
+}
+TEST_F(MapInProcesses, R008_TheTreeOfTasksShowsWhichItemAWorkerRuns) {
+    process::pool& p = workers({.workers = 1, .grace = 20ms});
+    auto results = parallel::map_outcomes(rt(), p, some_act(10, {{6, stuck}}), acts{}, {.batch_size = 10});
+    core::tree_entry runs;
+    while (runs.part != 6) {
+        std::this_thread::yield();
+        for (core::tree_entry& e : rt().dump().entries)
+            if (e.kind == core::tree_entry::kind_of::call) runs = std::move(e);
+    }
+    EXPECT_EQ(runs.parts, 10u);
+    EXPECT_EQ(runs.doing, core::task_activity::running);
+    p.close();
+    EXPECT_EQ(all_of(std::move(results)).size(), 10u);
 }
 TEST_F(MapInProcesses, WorkersThatLeaveAfterTheirTimeCostNoOtherItems) {
     process::pool& p = workers({.workers = 1, .grace = 5s});

@@ -95,14 +95,25 @@ struct takes_without_acquire : real_worker<Words> {
     Words& words_;
 };
 
+template <class Words>
+struct leaves_without_looking : real_worker<Words> {
+    explicit leaves_without_looking(Words& w) : real_worker<Words>(w), words_(w) {}
+    bool leave() {
+        words_.leaving.store(1, std::memory_order_seq_cst);
+        return true;
+    }
+    Words& words_;
+};
 enum class dies : unsigned char { never, anywhere };
-/// asks: whoever has nothing to do goes on when there is something. Else it sleeps until it is woken.
-enum class idles : unsigned char { asks, sleeps };
+/// asks: whoever has nothing to do goes on when there is something. sleeps: when it is woken. leaves: asks, or the worker
+/// leaves by itself.
+enum class idles : unsigned char { asks, sleeps, leaves };
 enum class wrong : unsigned char {
     nothing,
     tells_before_the_result,
     uses_a_slot_too_early,
-    runs_again_what_was_taken
+    runs_again_what_was_taken,
+    does_not_see_that_it_leaves
 };
 
 enum outcome : unsigned char { none, result, revoked, died, given_back };
@@ -128,11 +139,20 @@ struct one_worker {
     void run_parent() {
         for (;;) {
             retire();
-            if (parent.next() <= tasks && (parent.has_room() || How == wrong::uses_a_slot_too_early)) {
+            if (!gone && parent.next() <= tasks &&
+                (parent.has_room() || How == wrong::uses_a_slot_too_early)) {
                 publish();
                 const auto task = parent.next() - 1;
                 if (task == Revoked && parent.revoke(task)) outcomes[task] = revoked;
+                gone = Idles == idles::leaves && How != wrong::does_not_see_that_it_leaves &&
+                       parent.is_leaving() && parent.revoke(task);
+                if (gone) end(task, given_back);
                 continue;
+            }
+            if (gone && parent.oldest() == parent.next()) {
+                for (auto task = parent.next(); task <= tasks; ++task)
+                    end(task, given_back);
+                break;
             }
             if (parent.oldest() > tasks) break;
             model::here->learnt(dead);
@@ -147,7 +167,7 @@ struct one_worker {
         parent.stop();
     }
     void wait() {
-        if (Idles == idles::asks) {
+        if (Idles != idles::sleeps) {
             model::here->point([this] {
                 const auto newest = shared_words.of(parent.oldest()).newest();
                 return dead || newest == slot_word(parent.oldest(), slot_state::done);
@@ -216,10 +236,16 @@ struct one_worker {
             }
             if (worker.is_stopped()) break;
             if (killed()) return;
-            if (Idles == idles::sleeps)
+            if (Idles == idles::sleeps) {
                 worker.park();
-            else
-                ask();
+                continue;
+            }
+            if (Idles == idles::leaves) {
+                const bool now = model::here->choose(2) != 0;
+                model::here->learnt(now);
+                if (now && worker.leave()) break;
+            }
+            ask();
         }
         left = 1;
     }
@@ -260,6 +286,7 @@ struct one_worker {
     Parent<words> parent{shared_words};
     Worker<words> worker{shared_words};
     model::shared sleeping, event, dead, left;
+    bool gone = false; // the parent's: the worker has left by itself
     std::array<model::shared, tasks + 1> executed, outcomes;
 };
 
@@ -281,8 +308,17 @@ TEST(WorkerRing, NobodySleepsWhileThereIsSomethingToDo) {
     model::expect_correct<one_worker<sleeps, never, 1, 1, 1>>("ring: both sleep, the task is revoked");
     model::expect_correct<one_worker<sleeps, never, 2, 2, 2>>("ring: both sleep, one of two is revoked");
 }
+TEST(WorkerRing, AWorkerThatLeavesForWantOfWorkLeavesNothingBehind) {
+    model::expect_correct<one_worker<leaves, never, 1, 1, 0>>("ring: the worker leaves");
+    model::expect_correct<one_worker<leaves, never, 2, 1, 0>>("ring: one slot, the worker leaves");
+    model::expect_correct<one_worker<leaves, never, 2, 2, 1>>("ring: one revoked, the worker leaves");
+}
 TEST(WorkerRing, TheWrongOnesAreCaught) {
     const auto lost = "lost wake-up";
+    model::expect_caught<one_worker<leaves, never, 1, 1, 0, nothing, real_parent, leaves_without_looking>>(
+        "ring: leaves without a look", "");
+    model::expect_caught<one_worker<leaves, never, 1, 1, 0, does_not_see_that_it_leaves>>(
+        "ring: does not see that it leaves", "");
     const auto race = "data race";
     model::expect_caught<one_worker<sleeps, never, 1, 1, 0, nothing, real_parent, real_worker, release_only>>(
         "ring: acquire and release only", lost);

@@ -24,16 +24,20 @@ constexpr std::uint64_t page = 4096;
 }
 
 // Not the private kind of base: the two that meet on the word are processes.
-void futex(const std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) noexcept {
+void futex(const std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
+           const timespec* most = nullptr) noexcept {
     const int kept = errno;
-    syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
+    syscall(SYS_futex, &word, operation, value, most, nullptr, 0);
     errno = kept;
 }
 
 } // namespace
 
-void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept {
-    futex(word, FUTEX_WAIT, expected);
+void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected, base::duration most) noexcept {
+    if (most == base::duration::max()) return futex(word, FUTEX_WAIT, expected);
+    const timespec t{static_cast<time_t>(most.count() / 1'000'000'000),
+                     static_cast<long>(most.count() % 1'000'000'000)};
+    futex(word, FUTEX_WAIT, expected, &t);
 }
 void wake_sleeper(const std::atomic<std::uint32_t>& word) noexcept { futex(word, FUTEX_WAKE, INT_MAX); }
 

@@ -88,7 +88,7 @@ control_socket::result control_socket::read(received& into, int flags) const {
     while (size < 0 && errno == EINTR);
     if (size < static_cast<ssize_t>(sizeof into.message)) return result::end;
     into.fds = {};
-    std::size_t next = 0;
+    into.fd_count = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
         std::array<int, carried_fds> fds;
@@ -97,7 +97,7 @@ control_socket::result control_socket::read(received& into, int flags) const {
         for (const int fd : fds) {
             if (fd < 0) continue;
             io::unique_fd owned(fd);
-            if (next < into.fds.size()) into.fds[next++] = std::move(owned);
+            if (into.fd_count < into.fds.size()) into.fds[into.fd_count++] = std::move(owned);
         }
     }
     return result::message;

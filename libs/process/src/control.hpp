@@ -79,6 +79,7 @@ public:
     struct received {
         control_message message;
         start_fds fds;
+        std::size_t fd_count = 0; // less than were sent: there was no room for more in this process
         std::vector<std::byte> more;
     };
     /// Does not block. An error, or what is no message, is the end.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace tenure::inline v0::process {
@@ -63,6 +65,8 @@ std::optional<int> enter(std::string_view role) {
         _exit(supervise(std::move(socket), s)); // it ran nothing that would have to be ended
     if (role != "worker") return std::nullopt;
     if (!die_with_parent(first.message.pid)) return 0;
+    if (first.fd_count != (first.message.code == has_store ? 3u : 2u))
+        throw std::system_error(EMFILE, std::system_category(), "what it shares with its pool");
     prctl(PR_SET_NAME, "tenure-worker");
     take_on(s);
     work(std::move(first.fds[0]), std::move(first.fds[1]), std::move(first.fds[2]), s.output_is_read);

@@ -14,10 +14,12 @@
 
 namespace foreign {
 
-inline constexpr std::uint64_t calls_at = 16, results_at = 24, words_at = 64, parked_at = 576,
-                               parent_waits_at = 580, stop_at = 584, retired_at = 640, room_wanted_at = 648,
-                               cancel_at = 704, part_at = 896, part_bytes_at = 904, slots_at = 960,
-                               slot_bytes = 512, slots = 64, inline_bytes = 480;
+inline constexpr std::uint64_t calls_at = 16, results_at = 24, retired_at = 64, room_wanted_at = 72,
+                               cancel_at = 128, part_at = 320, part_bytes_at = 328, parked_at = 384,
+                               parent_waits_at = 388, stop_at = 392, slots_at = 512, slot_bytes = 512,
+                               slots = 64, inline_bytes = 480;
+// In a slot.
+inline constexpr std::uint64_t size_at = 8, kind_at = 24, flags_at = 28, message_at = 32;
 
 inline char* channel = nullptr;
 inline std::uint64_t channel_bytes = 0;
@@ -27,7 +29,9 @@ template <class T>
 T& at(std::uint64_t offset) {
     return *reinterpret_cast<T*>(channel + offset);
 }
-inline std::uint64_t& word(std::uint64_t task) { return at<std::uint64_t>(words_at + task % slots * 8); }
+inline std::uint64_t& word(std::uint64_t task) {
+    return at<std::uint64_t>(slots_at + task % slots * slot_bytes);
+}
 inline char* slot_of(std::uint64_t task) { return channel + slots_at + task % slots * slot_bytes; }
 inline std::uint64_t number(const char* from) {
     std::uint64_t n = 0;
@@ -49,7 +53,7 @@ inline bool change(std::uint64_t task, std::uint64_t from, std::uint64_t to) {
                                        __ATOMIC_SEQ_CST);
 }
 
-/// Maps what the supervisor sends on descriptor 0. False: it is no channel of version 1.
+/// Maps what the supervisor sends on descriptor 0. False: it is no channel of version 2.
 inline bool attach() {
     std::array<char, 65536> bytes{};
     iovec part{bytes.data(), bytes.size()};
@@ -68,7 +72,7 @@ inline bool attach() {
     void* const memory = mmap(nullptr, channel_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
     channel = static_cast<char*>(memory);
     event = fds[1];
-    return memory != MAP_FAILED && std::memcmp(channel, "TNURCHAN", 8) == 0 && at<std::uint32_t>(8) == 1;
+    return memory != MAP_FAILED && std::memcmp(channel, "TNURCHAN", 8) == 0 && at<std::uint32_t>(8) == 2;
 }
 
 /// Sleeps while the word is 1; or less long, for somebody may have spoilt what would wake it.
@@ -92,11 +96,19 @@ inline std::uint64_t take(std::uint64_t task) {
         store(at<std::uint32_t>(parked_at), 0u);
     }
 }
+inline std::uint64_t size_of_context(const char* slot) {
+    std::uint32_t flags = 0;
+    std::memcpy(&flags, slot + flags_at, 4);
+    return flags >> 8;
+}
+/// The call, and behind it its context values.
+inline const char* call_of(const char* slot) {
+    if (number(slot + size_at) + size_of_context(slot) <= inline_bytes) return slot + message_at;
+    return channel + at<std::uint64_t>(calls_at) + number(slot + message_at);
+}
 inline std::string message_of(std::uint64_t task) {
     const char* const slot = slot_of(task);
-    const std::uint64_t size = number(slot);
-    return {size <= inline_bytes ? slot + 32 : channel + at<std::uint64_t>(calls_at) + number(slot + 8),
-            size};
+    return {call_of(slot), number(slot + size_at)};
 }
 
 inline void signal_parent() {

@@ -18,12 +18,7 @@ std::string counted(const std::string& text) {
 
 /// The context values that travel with the call in this slot.
 std::string context_of(const char* slot) {
-    std::uint32_t flags = 0;
-    std::memcpy(&flags, slot + 28, 4);
-    const std::uint64_t call = number(slot), place = number(slot + 8), size = flags >> 8;
-    const std::uint64_t in_slot = call <= 480 ? call : 0;
-    if (in_slot + size <= 480) return {slot + 32 + in_slot, size};
-    return {channel + at<std::uint64_t>(calls_at) + place + (call <= 480 ? 0 : call), size};
+    return {call_of(slot) + number(slot + size_at), size_of_context(slot)};
 }
 std::string value_of(const std::string& name, const std::string& context) {
     for (std::size_t i = 0; i < context.size();) {
@@ -64,15 +59,15 @@ std::uint32_t run(std::uint64_t task, const char* slot, const std::string& messa
 
 void answer(char* slot, std::uint32_t kind, const std::string& result) {
     std::uint64_t size = result.size();
-    std::memcpy(slot, &size, 8);
-    std::memcpy(slot + 24, &kind, 4);
-    if (size <= 480) {
-        std::copy(result.begin(), result.end(), slot + 32);
+    std::memcpy(slot + size_at, &size, 8);
+    std::memcpy(slot + kind_at, &kind, 4);
+    if (size <= inline_bytes) {
+        std::copy(result.begin(), result.end(), slot + message_at);
         return;
     }
     // One result at a time: the whole arena is free when all tasks before this one are retired.
     const std::uint64_t place = 0;
-    std::memcpy(slot + 8, &place, 8);
+    std::memcpy(slot + message_at, &place, 8);
     std::copy(result.begin(), result.end(), channel + at<std::uint64_t>(results_at));
 }
 

@@ -163,6 +163,33 @@ TEST_P(KnownErrors, WhatCannotBeSentOrMadeAgainArrivesAsTextThatSaysWhy) {
     }
 }
 
+/// Two types of one name, each known where it was thrown.
+void throws_a_twin(bool first) {
+    if (first) {
+        struct twin : std::runtime_error {
+            using runtime_error::runtime_error;
+        };
+        static const process::known_error<twin> is_known;
+        throw twin("the first");
+    }
+    struct twin : std::runtime_error {
+        using runtime_error::runtime_error;
+    };
+    static const process::known_error<twin> is_known;
+    throw twin("the second");
+}
+TEST_P(KnownErrors, TwoTypesOfOneNameArriveAsTextThatSaysSo) {
+    for (const bool first : {true, false})
+        EXPECT_THROW(throws_a_twin(first), std::runtime_error);
+    for (const bool first : {true, false}) {
+        const auto look = [&](const tenure::runner::remote_error& e) {
+            EXPECT_TRUE(e.message().starts_with(first ? "the first" : "the second")) << e.message();
+            EXPECT_NE(e.message().find("two types are called"), std::string::npos) << e.message();
+        };
+        caught<tenure::runner::remote_error>(look, fn<&throws_a_twin>, first);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Workers, KnownErrors, testing::Values(1u, 4u));
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "pool_test.hpp"
 #include "roles.hpp"
 
+#include <array>
 #include <sched.h>
 #include <stdexcept>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <thread>
+#include <vector>
 
 namespace process_test {
 class Moments : public Pools {};
@@ -73,6 +75,49 @@ pid_t leaves_an_orphan() { // in its own process group
     ::close(ends[0]);
     ::close(ends[1]);
     return orphan;
+}
+
+void notes_and_polls(const std::string& file) {
+    note_pid(file);
+    for (;;) {
+        this_task::checkpoint();
+        std::this_thread::yield();
+    }
+}
+/// Awaits a call until a worker runs it, and drops it then.
+template <class Call>
+class dropped {
+public:
+    using tenure_operation = void;
+    static constexpr bool is_checkpoint = false;
+    dropped(Call call, std::string file) : call_(std::move(call)), file_(std::move(file)) {}
+    bool ready() const noexcept { return false; }
+    void start(core::detail::strand& s, core::detail::frame& f) {
+        call_->start(s, f);
+        while (pids_in(file_).empty())
+            std::this_thread::yield();
+        call_.reset();
+        s.next = core::detail::step::resume;
+    }
+    void result() const noexcept {}
+
+private:
+    std::optional<Call> call_;
+    std::string file_;
+};
+
+TEST_P(Moments, ACallThatIsDroppedWhileItRunsIsWaitedForByNobody) { // or else the runtime would not close
+    const std::string file = file_of_this_test("dropped");
+    {
+        pool p(rt(), {.workers = 1, .grace = long_enough});
+        auto body = [&]() -> task<> {
+            co_await dropped(p.call(fn<&notes_and_polls>, file), file);
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        };
+        run(body);
+    }
+    EXPECT_EQ(pids_in(file).size(), 1u);
+    ::unlink(file.c_str());
 }
 
 TEST_P(Moments, F01_AWorkerKilledBeforeItIsReadyIsReplacedAndTheCallGoesOn) {
@@ -158,6 +203,65 @@ private:
     rlimit before_{};
     std::vector<int> taken_;
 };
+
+/// While it lives the process can have so many descriptors more.
+class few_descriptors {
+public:
+    few_descriptors(pid_t pid, int more) : pid_(pid) {
+        ::prlimit(pid_, RLIMIT_NOFILE, nullptr, &before_);
+        rlimit few{0, before_.rlim_max};
+        for (int unused = 0; unused < more || is_open(few.rlim_cur); ++few.rlim_cur)
+            unused += is_open(few.rlim_cur) ? 0 : 1;
+        ::prlimit(pid_, RLIMIT_NOFILE, &few, nullptr);
+    }
+    few_descriptors(const few_descriptors&) = delete;
+    few_descriptors& operator=(const few_descriptors&) = delete;
+    ~few_descriptors() { ::prlimit(pid_, RLIMIT_NOFILE, &before_, nullptr); }
+
+private:
+    bool is_open(rlim_t fd) const {
+        struct stat s{};
+        return ::lstat(("/proc/" + std::to_string(pid_) + "/fd/" + std::to_string(fd)).c_str(), &s) == 0;
+    }
+    pid_t pid_;
+    rlimit before_{};
+};
+bool waits(pid_t pid) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    const auto at = line.rfind(')');
+    return at != std::string::npos && line[at + 2] == 'S';
+}
+std::size_t length_of(const std::string& s) { return s.size(); }
+
+TEST_P(Moments, F22_ASupervisorWithoutRoomForWhatAWorkerSharesStartsNoneAndSaysSo) {
+    for (const auto start : {process::start_method::zygote, process::start_method::spawn})
+        for (const int more : {0, 1, 2}) {
+            pool p(rt(), {.workers = 1, .start = start, .start_patience = 20ms});
+            auto body = [&]() -> task<> {
+                const std::string large(1 << 20, 'x');
+                EXPECT_EQ(co_await p.call(fn<&length_of>, large), large.size());
+                const pid_t supervisor = p.status().supervisor;
+                while (p.status().workers.empty() || !waits(supervisor)) // it has closed what it was sent
+                    co_await sleep_for(1ms);
+                {
+                    const few_descriptors few(supervisor, more);
+                    (void)co_await message_of_death(p.call(fn<&dies_by>, SIGKILL));
+                    try {
+                        (void)co_await p.call(fn<&length_of>, large);
+                        ADD_FAILURE();
+                    } catch (const process::start_error& e) {
+                        EXPECT_NE(std::string(e.what()).find("Too many open files"), std::string::npos)
+                            << e.what();
+                    }
+                }
+                EXPECT_EQ(co_await p.call(fn<&length_of>, large), large.size());
+                EXPECT_EQ(p.status().supervisor, supervisor);
+            };
+            run(body);
+        }
+}
 
 TEST_P(Moments, F22_AWorkerForWhichNoDescriptorIsLeftIsNotKept) {
     auto body = [&](bool with_descriptors) -> task<> {
@@ -268,6 +372,86 @@ TEST_P(Moments, WhatALivingWorkerKeepsInItsGroupOutlivesTheDeathOfAnotherOne) {
         EXPECT_FALSE(is_gone(orphan));
         p.close();
         EXPECT_TRUE(is_gone(orphan));
+    };
+    run(body);
+}
+
+/// A cgroup that has so many bytes, where the system lets us make one (version 1 or 2).
+class memory_cgroup {
+public:
+    explicit memory_cgroup(std::uint64_t bytes) {
+        std::ifstream list("/proc/self/cgroup");
+        for (std::string line; folder_.empty() && std::getline(list, line);) {
+            const auto controllers = line.find(':') + 1;
+            const auto path = line.find(':', controllers) + 1;
+            const std::string which = line.substr(controllers, path - 1 - controllers);
+            if (which == "memory")
+                make("/sys/fs/cgroup/memory" + line.substr(path),
+                     {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}, bytes);
+            else if (which.empty())
+                make("/sys/fs/cgroup" + line.substr(path), {"memory.max", "memory.swap.max"}, bytes);
+        }
+    }
+    memory_cgroup(const memory_cgroup&) = delete;
+    memory_cgroup& operator=(const memory_cgroup&) = delete;
+    ~memory_cgroup() {
+        while (!folder_.empty() && ::rmdir(folder_.c_str()) != 0 && errno == EBUSY)
+            std::this_thread::yield(); // the last one in it is being taken apart
+    }
+    /// Of those in it. Empty: there is none.
+    std::string members() const { return folder_.empty() ? "" : folder_ + "/cgroup.procs"; }
+
+private:
+    void make(const std::string& parent, std::array<const char*, 2> limits, std::uint64_t bytes) {
+        const std::string folder = parent + "/tenure-test-" + std::to_string(::getpid());
+        if (::mkdir(folder.c_str(), 0700) != 0) return;
+        std::ofstream memory(folder + "/" + limits[0]);
+        if (memory && memory << bytes << std::flush) {
+            folder_ = folder;
+            std::ofstream(folder + "/" + limits[1])
+                << (limits[1] == std::string("memory.swap.max") ? 0 : bytes);
+        } else {
+            ::rmdir(folder.c_str());
+        }
+    }
+    std::string folder_;
+};
+/// More memory than it may have. False: it could not join the group.
+bool fills_memory(const std::string& group, std::size_t bytes) {
+    if (group.empty() || !(std::ofstream(group) << ::getpid() << std::flush)) return false;
+    std::vector<char> all(bytes);
+    for (std::size_t at = 0; at < bytes; at += 4096)
+        const_cast<volatile char&>(all[at]) = 1;
+    return true;
+}
+
+TEST_P(Moments, F12_AWorkerThatRunsOutOfMemoryCostsItsCall) {
+    constexpr std::uint64_t limit = 64u << 20;
+    const memory_cgroup group(limit);
+    bool has_group = true;
+    {
+        pool p(rt(), {.workers = 2});
+        auto body = [&]() -> task<> {
+            try {
+                has_group = co_await p.call(fn<&fills_memory>, group.members(), 4 * limit);
+                EXPECT_FALSE(has_group) << "the kernel has not ended it";
+            } catch (const worker_died& e) {
+                EXPECT_EQ(e.signal(), SIGKILL);
+            }
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+        };
+        run(body);
+    }
+    if (has_group || takes_memory_of_its_own) return;
+    // What there is without one: a limit that the worker hears of itself, and outlives.
+    pool p(rt(), {.workers = 1, .memory_limit = limit});
+    auto body = [&]() -> task<> {
+        const pid_t worker = co_await p.call(fn<&who>);
+        try {
+            (void)co_await p.call(fn<&fills_memory>, "/dev/null", 4 * limit);
+            ADD_FAILURE();
+        } catch (const std::bad_alloc&) {}
+        EXPECT_EQ(co_await p.call(fn<&who>), worker);
     };
     run(body);
 }

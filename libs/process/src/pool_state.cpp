@@ -2,6 +2,7 @@
 
 #include "failure.hpp"
 
+#include <tenure/core/dump.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/operation.hpp>
 #include <tenure/core/sleep.hpp>
@@ -24,7 +25,6 @@ namespace tenure::inline v0::process {
 namespace detail {
 namespace {
 
-constexpr std::size_t depth = 16;          // calls that a worker is given at most, with the one that it runs
 constexpr unsigned turns_before_wait = 64; // without news, each of which lets the other tasks run
 constexpr unsigned turns_between_looks = 32;
 constexpr base::duration between_looks_for_a_pid = std::chrono::milliseconds(1);
@@ -52,6 +52,8 @@ pool_options checked(pool_options o) {
     if (o.on_output && o.output != worker_output::inherited)
         throw base::usage_error(
             "process pool: pool_options::on_output takes the workers' output: leave output as it is");
+    if (o.idle_timeout <= base::duration::zero())
+        throw base::usage_error("process pool: pool_options::idle_timeout must be more than nothing");
     if (o.grace < base::duration::zero())
         throw base::usage_error("process pool: pool_options::grace is negative");
     if (o.initializer.message().size() > o.max_message)
@@ -74,6 +76,13 @@ private:
     base::ref<core::detail::context_node> node_ =
         base::ref<core::detail::context_node>::adopt(new core::detail::context_node);
 };
+
+/// Within some milliseconds, and several times faster than now().
+base::time_point roughly_now() noexcept {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return base::time_point(std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
+}
 
 std::exception_ptr too_late(base::duration timeout) noexcept {
     try {
@@ -271,8 +280,34 @@ bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
 void pool_state::forget(call_record& r) noexcept {
     if (cancel(r, nullptr)) return;
     base::mutex_lock l(m_);
-    if (r.at == call_record::place::published)
-        r.by->task_at(r.number).call = nullptr; // its result is dropped
+    if (r.at != call_record::place::published) return;
+    r.by->task_at(r.number).call = nullptr;                                           // its result is dropped
+    if (std::exchange(r.waiter, nullptr) && --waiting_ == 0 && pumping_) wake_pump(); // to end
+}
+
+bool pool_state::show(const call_record& r, core::tree_entry& e) {
+    base::mutex_lock l(m_);
+    if (r.at != call_record::place::queued && r.at != call_record::place::published) return false;
+    e.doing = core::task_activity::ready;
+    e.deadline = r.deadline;
+    e.task.name = "call";
+    if (r.at == call_record::place::queued) return true;
+    const task_state state = r.by->ring.look(r.number);
+    if (state != task_state::ready && state != task_state::taken) return false;
+    e.task.id = r.number;
+    e.process = r.by->pid;
+    e.parts = r.parts;
+    if (state == task_state::ready) return true;
+    e.doing = core::task_activity::running;
+    if (r.number == r.by->ring.oldest()) {
+        e.since = r.by->head_since;
+        // The timeout is that of the part that runs, if it has any.
+        const base::time_point began = r.parts == 0 ? e.since : r.by->oldest_since;
+        if (began != base::never) e.deadline = std::min(e.deadline, base::saturating_add(began, r.timeout));
+    }
+    if (const auto seen = r.by->memory->part.look(); r.parts != 0 && seen.turn() == turn_of(r.number))
+        e.part = std::min<std::uint64_t>(seen.index(), r.parts - 1);
+    return true;
 }
 
 // ---- the pump
@@ -415,21 +450,23 @@ void pool_state::unlist(call_record& r) noexcept {
 pool_worker* pool_state::least_busy() noexcept {
     pool_worker* best = nullptr;
     for (const worker_ref& w : workers_) {
-        if (!w->accepts || w->outstanding >= depth || w->initializer_error) continue;
-        if (w->pressed != pool_worker::pressure::none) continue; // who knows when it goes on
+        if (!takes_calls(*w)) continue;
         if (!best || w->outstanding < best->outstanding) best = w.get();
     }
     return best;
 }
 
 void pool_state::give_out(ended_calls& woken) {
-    if (first_ && workers_.size() < options_.workers)
-        start_missing_workers(std::chrono::steady_clock::now(), woken);
+    if (!first_) return;
+    for (const worker_ref& w : workers_)
+        let_go_if_idled(*w, woken);
+    if (workers_.size() < workers_wanted()) start_missing_workers(std::chrono::steady_clock::now(), woken);
     while (call_record* const r = first_) {
         pool_worker* const w = least_busy();
         if (!w) return;
         if (!w->ring.has_room()) harvest(*w, woken);
         if (!publish(*w, r->message.message(), r)) return;
+        let_go_if_idled(*w, woken);
     }
 }
 
@@ -449,14 +486,11 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
         const auto place = w.arena.take(lies.arena_bytes);
         if (!place) return false; // when what is before it has ended
         t.arena_end = w.arena.end();
-        if (stored)
-            std::memcpy(in_slot, &*place, sizeof *place);
-        else
-            slot.place = *place;
+        slot.set_place(lies.context_place, *place);
         in_arena = w.memory.calls().data() + *place;
     }
     if (stored)
-        slot.place = store_->place_of(*r->sent->message);
+        slot.set_place(0, store_->place_of(*r->sent->message));
     else if (!message.empty())
         std::memcpy(lies.call_in_slot ? in_slot : in_arena, message.data(), message.size());
     if (!context.empty())
@@ -477,6 +511,7 @@ bool pool_state::publish(pool_worker& w, std::span<const std::byte> message, cal
         r->by = &w;
         r->number = number;
     }
+    if (w.outstanding == 0) w.head_since = roughly_now();
     if (w.outstanding++ == 0 && r && r->timeout != base::duration::max()) {
         w.oldest_since = w.part_looked_at = std::chrono::steady_clock::now();
         set_timer(next_time());
@@ -526,7 +561,7 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
         }
         if (state == task_state::done) take_result(w, number, woken);
         if (const std::uint64_t end = w.task_at(number).arena_end) w.arena.give_back(end);
-        w.task_at(number).blocks = nullptr; // the worker has ended it, or never begins it
+        woken.add(std::move(w.task_at(number).blocks)); // the worker has ended it, or never begins it
         w.ring.retire();
         if (w.pressed_for == number) {
             w.pressed = pool_worker::pressure::none;
@@ -540,6 +575,7 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
         w.memory->room_wanted.exchange(0, std::memory_order_seq_cst) != 0)
         wake_sleeper(w.memory->room_wanted);
     w.oldest_since = w.not_taken_since = base::never;
+    if (w.outstanding != 0) w.head_since = roughly_now();
     if (w.outstanding == 0) {
         if (!w.accepts) retire_worker(w);
     } else if (const call_record* const r = w.task_at(w.ring.oldest()).call;
@@ -554,8 +590,7 @@ void pool_state::take_result(pool_worker& w, std::uint64_t number, ended_calls& 
     const call_slot& slot = w.memory->slot_of(number);
     // Read once: a worker that means harm may still write.
     const auto size = std::atomic_ref(const_cast<std::uint64_t&>(slot.size)).load(std::memory_order_relaxed);
-    const auto place =
-        std::atomic_ref(const_cast<std::uint64_t&>(slot.place)).load(std::memory_order_relaxed);
+    const std::uint64_t place = slot.place(0);
     const message_kind kind = slot.kind;
     const auto arena = std::as_const(w.memory).results();
     --w.outstanding;
@@ -687,6 +722,7 @@ pool_status pool_state::status_now() const {
     s.queued = queued_;
     s.replaced = replaced_;
     s.supervisors = supervisors_;
+    s.idled = idled_;
     return s;
 }
 

@@ -71,13 +71,17 @@ struct pool_worker : base::ref_counted {
 
     pid_t pid = 0; // 0: it has not started
     io::unique_fd pidfd;
-    std::size_t outstanding = 0;   // published, neither ended nor revoked
-    std::uint64_t counted = 0;     // calls that it was given
-    std::uint64_t ended_calls = 0; // calls and initializers that it has ended
+    base::time_point asked_for_at{}; // when its supervisor was told to start it
+    std::size_t outstanding = 0;     // published, neither ended nor revoked
+    std::uint64_t counted = 0;       // calls that it was given
+    std::uint64_t ended_calls = 0;   // calls and initializers that it has ended
     bool accepts = true;
+    bool idled = false; // it was let go of because it had nothing to do
     bool initializing = false;
     bool broken = false; // what it wrote makes no sense
     std::exception_ptr initializer_error;
+    // When its oldest task became that, by a clock that costs little; says nothing while it has none.
+    base::time_point head_since = base::never;
     base::time_point not_taken_since = base::never; // the oldest call, whose time was over before it began
     // When the oldest call became that, or its running part began; kept for calls with a timeout.
     base::time_point oldest_since = base::never;
@@ -103,8 +107,16 @@ public:
         (last_ ? last_->next : first_) = &r;
         last_ = &r;
     }
+    /// To be let go of before that: the system may have to take back the memory of large ones.
+    void add(base::ref<call_blocks> b) noexcept {
+        if (!b) return;
+        b->next = std::move(blocks_);
+        blocks_ = std::move(b);
+    }
     /// Each record may be gone as soon as its task is woken.
     void complete() noexcept {
+        while (const auto gone = std::move(blocks_)) // first: whoever is woken may want their room
+            blocks_ = std::move(gone->next);
         for (call_record* r = std::exchange(first_, nullptr); r;) {
             call_record* const following = r->next;
             std::exchange(r->waiter, nullptr)->complete();
@@ -116,6 +128,7 @@ public:
 private:
     call_record* first_ = nullptr;
     call_record* last_ = nullptr;
+    base::ref<call_blocks> blocks_; // linked by next
 };
 
 /// What a call fails with that the close has met.
@@ -129,6 +142,7 @@ public:
     bool submit(call_record& r, core::detail::strand& s) override;
     bool cancel(call_record& r, const base::cause_ptr& why) noexcept override;
     void forget(call_record& r) noexcept override;
+    bool show(const call_record& r, core::tree_entry& e) override;
 
     base::ref<shared_block> new_block(std::size_t n, std::size_t each);
     void close() noexcept;
@@ -171,7 +185,13 @@ private:
         TENURE_REQUIRES(m_);
 
     void give_out(ended_calls& woken) TENURE_REQUIRES(m_);
+    static bool takes_calls(const pool_worker& w) noexcept;
     pool_worker* least_busy() noexcept TENURE_REQUIRES(m_);
+    /// It says that it leaves because it has had nothing to do, and may have had nothing for so long.
+    bool has_idled(const pool_worker& w) const noexcept TENURE_REQUIRES(m_);
+    /// What such a one has not begun runs elsewhere (worker_ring.hpp, invariant 6), and it gets nothing more.
+    void let_go_if_idled(pool_worker& w, ended_calls& woken) noexcept TENURE_REQUIRES(m_);
+    std::size_t workers_wanted() const noexcept TENURE_REQUIRES(m_);
     bool publish(pool_worker& w, std::span<const std::byte> message, call_record* r) TENURE_REQUIRES(m_);
     void steal_for_idle(ended_calls& woken) TENURE_REQUIRES(m_);
     /// Takes what has ended. True: something had.
@@ -236,6 +256,7 @@ private:
         lost_ TENURE_GUARDED_BY(m_) = 0; // workers that had started, have ended, and were not replaced yet
     std::uint64_t replaced_ TENURE_GUARDED_BY(m_) = 0;
     std::uint64_t supervisors_ TENURE_GUARDED_BY(m_) = 0;
+    std::uint64_t idled_ TENURE_GUARDED_BY(m_) = 0;
     unsigned failed_starts_ TENURE_GUARDED_BY(m_) = 0; // in a row
     base::time_point failing_since_ TENURE_GUARDED_BY(m_) = base::never;
     base::time_point start_again_at_ TENURE_GUARDED_BY(m_) = base::never; // never: nothing is put off

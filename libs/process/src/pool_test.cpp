@@ -1,7 +1,11 @@
 #include "pool_test.hpp"
 
+#include <tenure/core/dump.hpp>
+#include <tenure/core/observe.hpp>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <iterator>
 #include <map>
@@ -10,6 +14,7 @@
 #include <sched.h>
 #include <stdexcept>
 #include <sys/resource.h>
+#include <thread>
 
 namespace process_test {
 namespace {
@@ -409,6 +414,171 @@ TEST_P(Pools, AProgramThatIsNoWorkerIsToldOf) {
         };
         run(body);
     }
+}
+
+// ---- workers that have nothing to do
+
+TEST_P(Pools, WorkersThatHaveNothingToDoEndAndComeBackWhenTheyAreNeeded) {
+    constexpr unsigned workers = 3;
+    pool p(rt(), {.workers = workers, .idle_timeout = 1ms});
+    auto body = [&]() -> task<> {
+        pid_t before = 0;
+        for (unsigned round = 0; round < 3; ++round) {
+            const pid_t now = co_await p.call(fn<&who>);
+            EXPECT_NE(now, before);
+            while (p.status().idled < workers + round || !p.status().workers.empty())
+                co_await sleep_for(1ms);
+            co_await gone(now);
+            before = now;
+        }
+        const auto s = p.status();
+        EXPECT_EQ(s.replaced, 0u);
+        EXPECT_EQ(s.supervisors, 1u);
+        EXPECT_EQ(s.published, 0u);
+    };
+    run(body);
+    EXPECT_THROW(pool(rt(), {.workers = 1, .idle_timeout = 0s}), usage_error);
+}
+
+TEST_P(Pools, ACallThatComesWhileItsWorkerLeavesRunsAllTheSameAndOnce) {
+    const std::string file = testing::TempDir() + "tenure-idle-" + std::to_string(::getpid());
+    constexpr unsigned calls = 150;
+    pool p(rt(), {.workers = 2, .idle_timeout = 100us});
+    auto body = [&]() -> task<> {
+        std::mt19937 random(GetParam());
+        for (unsigned i = 0; i < calls; ++i) {
+            co_await p.call(fn<&note_pid>, file);
+            co_await sleep_for(std::chrono::microseconds(random() % 300));
+        }
+        while (p.status().idled == 0)
+            co_await sleep_for(1ms);
+        EXPECT_EQ(p.status().replaced, 0u);
+    };
+    run(body);
+    EXPECT_EQ(pids_in(file).size(), calls);
+    ::unlink(file.c_str());
+}
+
+// ---- the tree of tasks
+
+void notes_and_waits(const std::string& file) {
+    note_pid(file);
+    while (!this_task::cancel_requested())
+        std::this_thread::yield();
+}
+int notes_and_hangs(const std::string& file) {
+    note_pid(file);
+    return hangs();
+}
+task<pid_t> noted(std::string file) {
+    while (pids_in(file).empty())
+        co_await sleep_for(1ms);
+    co_return pids_in(file).front();
+}
+int calls_in(const task_tree& t) {
+    return static_cast<int>(std::ranges::count(t.entries, tree_entry::kind_of::call, &tree_entry::kind));
+}
+/// The call under the task of that name; the runtime's own entry: there is none.
+tree_entry call_of(const task_tree& t, const std::string& task_name) {
+    for (const tree_entry& e : t.entries)
+        if (e.kind == tree_entry::kind_of::call && t.entries[e.parent].task.name == task_name) return e;
+    return {};
+}
+
+TEST_P(Pools, R008_TheTreeOfTasksShowsTheCallsUnderThoseThatWaitForThem) {
+    const std::string file = testing::TempDir() + "tenure-tree-" + std::to_string(::getpid());
+    using kind_of = tree_entry::kind_of;
+    constexpr int behind = 20; // more than a worker is given at once
+    pool p(rt(), {.workers = 1, .grace = long_enough});
+    auto body = [&]() -> task<> {
+        auto first =
+            rt().submit({.name = "first"}, [&]() -> task<> { co_await p.call(fn<&notes_and_waits>, file); });
+        const pid_t worker = co_await noted(file);
+        co_await with_group([&](group g) -> task<> {
+            for (int i = 0; i < behind; ++i)
+                (void)g.spawn({.name = "later " + std::to_string(i)},
+                              [&]() -> task<> { (void)co_await p.call(fn<&add>, 1, 2); });
+            while (p.status().workers.empty())
+                co_await sleep_for(1ms);
+            task_tree t = rt().dump();
+            for (; calls_in(t) != behind + 1; t = rt().dump())
+                co_await sleep_for(1ms); // the first one spins for its result for a moment
+            const std::string text = to_string(t);
+            const tree_entry runs = call_of(t, "first");
+            EXPECT_EQ(runs.process, worker) << text;
+            EXPECT_EQ(runs.doing, task_activity::running);
+            EXPECT_EQ(runs.task.id, 1u);
+            EXPECT_LE(runs.since, t.taken);
+            EXPECT_NE(text.find("call 1 in process " + std::to_string(worker) + ", running, begun "),
+                      std::string::npos)
+                << text;
+            std::map<int, int> waits; // by process
+            for (const tree_entry& e : t.entries) {
+                if (e.kind != kind_of::call || e.doing != task_activity::ready) continue;
+                EXPECT_TRUE(t.entries[e.parent].task.name.starts_with("later")) << text;
+                EXPECT_EQ(e.since, base::never);
+                ++waits[e.process];
+            }
+            EXPECT_EQ(waits.size(), 2u) << text;
+            EXPECT_GT(waits[0], 0);
+            EXPECT_EQ(waits[0] + waits[worker], behind);
+            EXPECT_NE(text.find("call, queued"), std::string::npos) << text;
+            first.cancel("seen");
+        });
+        (void)co_await as_outcome(first);
+        for (const tree_entry& e : rt().dump().entries)
+            EXPECT_NE(e.kind, kind_of::call);
+    };
+    run(body);
+    ::unlink(file.c_str());
+}
+
+TEST_P(Pools, R008_ACallInTheTreeHasItsTimeAndSaysThatItWasCancelled) {
+    const std::string file = testing::TempDir() + "tenure-tree-" + std::to_string(::getpid());
+    pool p(rt(), {.workers = 1});
+    auto body = [&]() -> task<> {
+        auto stays = rt().submit({.name = "stays"}, [&]() -> task<> {
+            (void)co_await p.call({.timeout = 1h, .grace = 1h}, fn<&notes_and_hangs>, file);
+        });
+        const pid_t worker = co_await noted(file);
+        while (p.status().workers.empty() || call_of(rt().dump(), "stays").kind != tree_entry::kind_of::call)
+            co_await sleep_for(1ms);
+        tree_entry e = call_of(rt().dump(), "stays");
+        EXPECT_EQ(e.deadline, e.since + 1h);
+        EXPECT_FALSE(e.why);
+        stays.cancel("not wanted");
+        while (!call_of(rt().dump(), "stays").why)
+            co_await sleep_for(1ms);
+        e = call_of(rt().dump(), "stays");
+        EXPECT_EQ(e.why->message, "not wanted");
+        EXPECT_EQ(e.doing, task_activity::running);
+        EXPECT_EQ(e.process, worker);
+        ::kill(worker, SIGKILL);
+        (void)co_await as_outcome(stays);
+    };
+    run(body);
+    ::unlink(file.c_str());
+}
+
+TEST_P(Pools, R008_TheTreeIsReadWhileCallsComeAndGo) {
+    pool p(rt(), {.workers = 2});
+    std::atomic<bool> stop{false};
+    std::thread reader([&] {
+        while (!stop)
+            for (const tree_entry& e : rt().dump().entries) {
+                EXPECT_TRUE(e.kind != tree_entry::kind_of::call || e.doing != task_activity::waiting);
+            }
+    });
+    auto body = [&]() -> task<> {
+        co_await with_group([&p](group g) -> task<> {
+            for (int i = 0; i < 500; ++i)
+                (void)g.spawn([&p, i]() -> task<> { EXPECT_EQ(co_await p.call(fn<&add>, i, i), 2 * i); });
+            co_return;
+        });
+    };
+    run(body);
+    stop = true;
+    reader.join();
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, Pools, testing::Values(1u, 4u));

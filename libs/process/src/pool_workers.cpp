@@ -22,6 +22,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr std::size_t depth = 16; // calls that a worker is given at most, with the one that it runs
 constexpr base::duration between_starts = std::chrono::milliseconds(20); // that fail
 constexpr base::duration between_kills = std::chrono::seconds(1);
 constexpr base::duration patience_with_kills = std::chrono::seconds(5); // of one that SIGKILL does not end
@@ -159,6 +160,8 @@ void pool_state::start_supervisor() {
 
 bool pool_state::start_worker() {
     auto w = worker_ref::adopt(new pool_worker(next_id_++, options_.max_message));
+    if (options_.idle_timeout != base::duration::max())
+        w->memory->header.idle_ns = static_cast<std::uint64_t>(options_.idle_timeout.count());
     std::array<int, carried_fds> fds{w->memory.fd(), event_.get()};
     workers_.reserve(workers_.size() + 1); // nothing may fail once it was told
     std::erase_if(limbo_, [](const worker_ref& l) {
@@ -181,8 +184,9 @@ bool pool_state::start_worker() {
         return false;
     }
     w->memory.close_fd();
+    w->asked_for_at = steady_clock::now();
     w->word_due =
-        base::saturating_add(steady_clock::now(), std::max(options_.start_patience, supervisor_patience));
+        base::saturating_add(w->asked_for_at, std::max(options_.start_patience, supervisor_patience));
     if (const auto& first = options_.initializer.message(); !first.empty()) {
         w->initializing = true;
         publish(*w, first, nullptr);
@@ -196,7 +200,7 @@ void pool_state::start_missing_workers(base::time_point now, ended_calls& woken)
     start_again_at_ = base::never;
     try {
         if (!supervisor_) start_supervisor();
-        while (workers_.size() < options_.workers) {
+        for (const std::size_t wanted = workers_wanted(); workers_.size() < wanted;) {
             if (!start_worker()) {
                 if (errno == EAGAIN || errno == EPIPE || errno == ECONNRESET)
                     start_again_at_ =
@@ -328,7 +332,11 @@ void pool_state::supervisor_is_lost(base::time_point now, ended_calls& woken) {
 /// The worker has ended, or is given up: its tasks are settled, and it leaves the table.
 void pool_state::ended(pool_worker& gone, int code, int status, base::time_point now, ended_calls& woken) {
     const worker_ref w = worker_ref::share(&gone);
-    if (w->pid != 0) ++lost_;
+    const bool idled = code == CLD_EXITED && status == 0 && (w->idled || has_idled(*w));
+    if (idled)
+        ++idled_;
+    else if (w->pid != 0)
+        ++lost_;
     std::erase_if(workers_, [&](const worker_ref& o) { return o.get() == &gone; });
     // Before it is closed: a process that was just started may hold a copy for a moment.
     if (w->pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, w->pidfd.get(), nullptr);
@@ -354,13 +362,17 @@ void pool_state::ended(pool_worker& gone, int code, int status, base::time_point
     w->outstanding = 0;
     const bool has_blocks = std::any_of(w->tasks.begin(), w->tasks.end(),
                                         [](const auto& t) { return static_cast<bool>(t.blocks); });
-    if (code == 0 && has_blocks) limbo_.push_back(w); // nobody has said that it has ended
+    if (code == 0 && has_blocks)
+        limbo_.push_back(w); // nobody has said that it has ended
+    else
+        for (pool_worker::task& t : w->tasks)
+            woken.add(std::move(t.blocks));
     if (stage_ != stage::open) return;
     if (w->initializer_error) {
         failed_starts_ = failed_starts_that_tell;
         std::string why = "the initializer failed: " + base::describe(w->initializer_error);
         start_failed(now, why, true, woken);
-    } else if (had_begun || !w->accepts) {
+    } else if (had_begun || idled || !w->accepts) {
         failed_starts_ = 0;
         failing_since_ = base::never;
     } else if (code != 0) {
@@ -379,6 +391,28 @@ void pool_state::retire_worker(pool_worker& w) noexcept {
     w.pressed_for = 0;
     w.grace = options_.grace;
     w.press_at = base::saturating_add(steady_clock::now(), options_.grace);
+}
+
+bool pool_state::has_idled(const pool_worker& w) const noexcept {
+    return options_.idle_timeout != base::duration::max() && w.ring.is_leaving() &&
+           steady_clock::now() >= base::saturating_add(w.asked_for_at, options_.idle_timeout);
+}
+void pool_state::let_go_if_idled(pool_worker& w, ended_calls& woken) noexcept {
+    if (!w.accepts || !has_idled(w)) return;
+    take_back_unbegun(w, woken);
+    if (w.outstanding != 0) return; // it has seen the call, and stays
+    w.idled = true;
+    retire_worker(w);
+}
+bool pool_state::takes_calls(const pool_worker& w) noexcept {
+    return w.accepts && w.outstanding < depth && !w.initializer_error &&
+           w.pressed == pool_worker::pressure::none; // else who knows when it goes on
+}
+std::size_t pool_state::workers_wanted() const noexcept {
+    if (options_.idle_timeout == base::duration::max()) return options_.workers;
+    const auto free = static_cast<std::size_t>(std::ranges::count_if(
+        workers_, [](const worker_ref& w) { return takes_calls(*w) && w->outstanding == 0; }));
+    return std::min<std::size_t>(options_.workers, workers_.size() + queued_ - std::min(queued_, free));
 }
 
 void pool_state::ask_to_stop(pool_worker& w, std::uint64_t task, base::duration grace,

@@ -258,5 +258,33 @@ TEST_P(Pools, WhatAWorkerStillWritesToIsGivenToNobodyElse) {
     run(body);
 }
 
+int holds_it(const shared_buffer<double>&, const std::string& file) {
+    note_pid(file);
+    return hangs();
+}
+TEST_P(Pools, AWorkerThatIsKilledFromOutsideGivesBackTheBufferThatItHeld) {
+    const std::string file = testing::TempDir() + "tenure-held-" + std::to_string(::getpid());
+    pool p(rt(), {.workers = 2, .max_message = 1 << 20});
+    auto body = [&]() -> task<> {
+        for (std::size_t round = 0; round < 6; ++round) { // there is room for four at once
+            auto held = rt().submit([&]() -> task<std::string> {
+                co_return co_await message_of_death(p.call(fn<&holds_it>, filled(p, 1 << 17), file));
+            });
+            while (pids_in(file).size() <= round)
+                co_await sleep_for(1ms);
+            const pid_t worker = pids_in(file).back();
+            EXPECT_GT(worker, 0);
+            if (worker > 0) ::kill(worker, SIGKILL);
+            EXPECT_NE((co_await held).find("SIGKILL"), std::string::npos);
+        }
+        std::vector<shared_buffer<double>> all; // each of them again
+        for (int i = 0; i < 4; ++i)
+            all.push_back(p.buffer<double>(1 << 17));
+        EXPECT_EQ(all.back().size(), 1u << 17);
+    };
+    run(body);
+    ::unlink(file.c_str());
+}
+
 } // namespace
 } // namespace process_test

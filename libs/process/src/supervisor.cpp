@@ -22,6 +22,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace tenure::inline v0::process::detail {
@@ -57,7 +58,8 @@ private:
         control_socket line;
     };
 
-    void start(std::uint64_t id, start_fds& fds, io::unique_fd store);
+    /// `all`: it has every descriptor that it was sent.
+    void start(std::uint64_t id, start_fds& fds, io::unique_fd store, bool all);
     started copy(start_fds& fds, io::unique_fd& store);
     started execute(const start_fds& fds, const io::unique_fd& store) const;
     /// True: no child is left.
@@ -122,13 +124,18 @@ void supervisor::read_messages() {
         }
         if (r.message.what != control::start) continue;
         io::unique_fd store;
-        if (r.message.code == has_store) store = std::move(r.fds[settings_.output_is_read ? 4 : 2]);
-        start(r.message.worker, r.fds, std::move(store));
+        std::size_t expected = settings_.output_is_read ? 4 : 2;
+        if (r.message.code == has_store) store = std::move(r.fds[expected++]);
+        start(r.message.worker, r.fds, std::move(store), r.fd_count == expected);
     }
 }
 
-void supervisor::start(std::uint64_t id, start_fds& fds, io::unique_fd store) {
-    started s = copies_ ? copy(fds, store) : execute(fds, store);
+void supervisor::start(std::uint64_t id, start_fds& fds, io::unique_fd store, bool all) {
+    started s;
+    if (!all) // what the system has left out cannot be had any more
+        s.error = {EMFILE, io::spawn_stage::start};
+    else
+        s = copies_ ? copy(fds, store) : execute(fds, store);
     fds = {}; // the worker's output ends with the worker
     if (s.error) {
         (void)pool_.send({control::failed, 0, id, s.error.code, static_cast<std::int32_t>(s.error.stage)});
@@ -183,8 +190,8 @@ supervisor::started supervisor::execute(const start_fds& fds, const io::unique_f
         wire::write(more, settings_);
         more.bytes(word.data(), word.size());
         const std::array<int, 3> given{fds[0].get(), fds[1].get(), store.get()};
-        if (!line[0].send({control::start, self_, 0}, std::span(given).first(store ? 3 : 2),
-                          more.message())) {
+        if (!line[0].send({control::start, self_, 0, store ? has_store : 0},
+                          std::span(given).first(store ? 3 : 2), more.message())) {
             s.error = {errno, io::spawn_stage::start};
             return s;
         }
@@ -212,6 +219,8 @@ supervisor::started supervisor::execute(const start_fds& fds, const io::unique_f
         s.pid = child.pid;
         s.pidfd = std::move(child.pidfd);
         s.line = std::move(line[0]);
+    } catch (const std::system_error& e) {
+        s.error = {e.code().value(), io::spawn_stage::start};
     } catch (const std::exception&) {
         s.error = {ENOMEM, io::spawn_stage::start};
     }

@@ -25,10 +25,11 @@ namespace {
 
 constexpr int no_parent = 71; // EX_OSERR: how a worker leaves that cannot be heard
 
-int event_fd = -1; // of the parent; constant once the worker serves
+int event_fd = -1; // of the parent; constant once the worker serves, as the next one
+base::duration idle_timeout = base::duration::max();
 
 struct wakes {
-    static void sleep(const std::atomic<std::uint32_t>& word) noexcept { sleep_on(word, 1); }
+    static void sleep(const std::atomic<std::uint32_t>& word) noexcept { sleep_on(word, 1, idle_timeout); }
     static void parent() noexcept {
         const std::uint64_t one = 1;
         while (write(event_fd, &one, sizeof one) < 0) {
@@ -224,15 +225,24 @@ public:
         for (;;) {
             if (const std::uint64_t task = ring_.take()) {
                 if (!run(task)) return;
+                idle_since_ = base::never;
                 continue;
             }
             if (ring_.is_stopped()) return;
             const bool came = spin_.worth_trying() && spin_.spin([&] { return something_came(); });
-            if (!came) ring_.park();
+            if (came) continue;
+            if (has_idled() && ring_.leave()) return;
+            ring_.park();
         }
     }
 
 private:
+    bool has_idled() noexcept {
+        if (idle_timeout == base::duration::max()) return false;
+        const auto now = std::chrono::steady_clock::now();
+        if (idle_since_ == base::never) idle_since_ = now;
+        return now - idle_since_ >= idle_timeout;
+    }
     bool something_came() noexcept {
         return task_of(memory_->ring.of(ring_.next()).load(std::memory_order_relaxed)) >= ring_.next() ||
                memory_->ring.stop.load(std::memory_order_relaxed) != 0;
@@ -272,21 +282,22 @@ private:
         return goes_on;
     }
     // The parent's numbers, which it checked.
-    bool is_stored(const call_slot& slot) const noexcept { return store_ && (slot.flags & in_store) != 0; }
-    std::span<const std::byte> message_of(const call_slot& slot) const {
-        if (slot.size <= inline_bytes) return std::span(slot.bytes).first(slot.size);
-        if ((slot.flags & in_store) != 0 && !store_)
+    static bool is_stored(const call_slot& slot) noexcept { return (slot.flags & in_store) != 0; }
+    call_layout layout_of(const call_slot& slot) const {
+        if (is_stored(slot) && !store_)
             throw wire::wire_error("this worker has not got the memory in which the call lies");
+        return {slot.size, is_stored(slot), slot.flags >> context_shift};
+    }
+    std::span<const std::byte> message_of(const call_slot& slot) const {
+        if (layout_of(slot).call_in_slot) return std::span(slot.bytes).first(slot.size);
         const std::span<const std::byte> area = is_stored(slot) ? store_->bytes() : memory_.calls();
-        return area.subspan(slot.place, slot.size);
+        return area.subspan(slot.place(0), slot.size);
     }
     std::span<const std::byte> context_of(const call_slot& slot) const {
         const std::size_t size = slot.flags >> context_shift;
-        const call_layout lies(slot.size, is_stored(slot), size);
+        const call_layout lies = layout_of(slot);
         if (lies.context_in_slot) return std::span(slot.bytes).subspan(lies.context_at, size);
-        std::uint64_t place = slot.place;
-        if (is_stored(slot)) std::memcpy(&place, slot.bytes.data(), sizeof place);
-        return memory_.calls().subspan(place + lies.context_at, size);
+        return memory_.calls().subspan(slot.place(lies.context_place) + lies.context_at, size);
     }
     message_kind fail() noexcept {
         result_.clear();
@@ -310,8 +321,9 @@ private:
         } else if (kind == message_kind::parts && message.size() > most_copied(memory_.results())) {
             return; // it stays where it is
         } else {
-            slot.place = room_for(task, message.size());
-            std::memcpy(memory_.results().data() + slot.place, message.data(), message.size());
+            const std::uint64_t place = room_for(task, message.size());
+            slot.set_place(0, place);
+            std::memcpy(memory_.results().data() + place, message.data(), message.size());
         }
         if (kind == message_kind::parts) parts_.were_copied();
     }
@@ -340,6 +352,7 @@ private:
     wire::function_table functions_;
     wire::writer result_;
     adaptive_spin spin_;
+    base::time_point idle_since_ = base::never; // it found nothing to do; never: it has something
     block_queue results_;
     std::array<std::uint64_t, slot_count> ends_{}; // of the result of a task in results_; 0: it has none
     const bool flushes_;
@@ -352,6 +365,8 @@ void work(io::unique_fd channel, io::unique_fd event, io::unique_fd store, bool 
     event_fd = event.release();
     channel_memory memory(std::move(channel));
     memory.close_fd();
+    if (const std::uint64_t ns = memory->header.idle_ns; ns != 0)
+        idle_timeout = base::duration(static_cast<base::duration::rep>(ns));
     note_crashes();
     {
         worker w(memory, store ? block_store::attach(std::move(store)) : nullptr, output_is_read);

@@ -72,6 +72,9 @@ struct pool_options {
     std::uint64_t memory_limit = 0;
     /// A worker is replaced after so many calls, of which a batch of a map is one; 0: never.
     std::uint64_t calls_per_worker = 0;
+    /// A worker that has had no call for so long ends; another one is started, with its initializer, when calls need it. A call
+    /// that comes at that moment runs elsewhere. Whatever a worker kept in its memory is gone then. By default none ends.
+    base::duration idle_timeout = base::duration::max();
     /// How long to go on trying when the system has no process, memory or descriptor to give.
     base::duration start_patience = std::chrono::seconds(10);
     std::optional<std::string> directory{};

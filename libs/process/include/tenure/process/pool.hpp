@@ -30,6 +30,7 @@ struct pool_status {
     std::size_t published = 0;     // calls that a worker has, or runs
     std::uint64_t replaced = 0;    // workers that were started in place of one that ended
     std::uint64_t supervisors = 0; // that were started
+    std::uint64_t idled = 0;       // workers that have ended because they had nothing to do
 };
 
 /// Worker processes and the supervisor that starts and reaps them. A worker that dies costs the call that it ran; that call

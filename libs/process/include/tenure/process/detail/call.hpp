@@ -24,6 +24,7 @@ inline constexpr std::size_t large_message = std::size_t{64} << 10;
 struct call_blocks : base::ref_counted {
     base::ref<shared_block> message;              // null: it lies elsewhere
     std::vector<base::ref<shared_block>> buffers; // that it was given
+    base::ref<call_blocks> next;                  // while they wait to be let go of
 };
 
 /// nowhere -submit-> queued -publish-> published -> ended
@@ -121,6 +122,8 @@ public:
     virtual bool cancel(call_record& r, const base::cause_ptr& why) noexcept = 0;
     /// Its task goes away without having waited for it.
     virtual void forget(call_record& r) noexcept = 0;
+    /// Where it is, while it waits. False: it has ended.
+    virtual bool show(const call_record& r, core::tree_entry& e) = 0;
 
 protected:
     base::ref<block_store> store_; // constant after construction
@@ -139,6 +142,7 @@ public:
     bool child_ended(core::detail::strand&, core::detail::ending) noexcept final {
         return true;
     } // it starts no child
+    bool show_call(core::tree_entry& e) const final { return pool_->show(*record_, e); }
 
     call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept;
 

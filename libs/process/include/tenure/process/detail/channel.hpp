@@ -1,5 +1,5 @@
-// The memory that the parent shares with one worker: the ring (worker_ring.hpp), a slot of bytes for each of its tasks, an arena
-// in each direction for messages that are larger than a slot, the word by which a running call is cancelled, and what a call of
+// The memory that the parent shares with one worker: the ring (worker_ring.hpp) with a slot for each of its tasks, an arena in
+// each direction for messages that are larger than a slot, the word by which a running call is cancelled, and what a call of
 // several parts (runner/parts.hpp) has done so far.
 //
 // WHO WRITES    header: the parent, before the worker exists · ring, slots: worker_ring.hpp · retired, cancel: the parent
@@ -16,6 +16,7 @@
 //     are there, whatever becomes of the worker. They stay until the task is retired, if its result is `parts`.
 // The layout is part of the worker protocol (docs/reference/worker_protocol.md).
 #pragma once
+#include <tenure/base/clock.hpp>
 #include <tenure/io/unique_fd.hpp>
 #include <tenure/process/detail/worker_ring.hpp>
 #include <tenure/runner/item_turn.hpp>
@@ -30,7 +31,7 @@
 
 namespace tenure::inline v0::process::detail {
 
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t protocol_version = 2;
 inline constexpr std::size_t slot_count = 64;
 inline constexpr std::size_t slot_bytes = 512;
 inline constexpr std::size_t inline_bytes = 480; // of a message in its slot
@@ -64,35 +65,52 @@ inline constexpr std::uint32_t in_store = 2;
 inline constexpr std::uint32_t context_shift = 8;
 inline constexpr std::size_t max_context_bytes = (std::size_t{1} << (32 - context_shift)) - 1;
 
-struct alignas(64) call_slot {
-    std::uint64_t size;    // bytes of the message
-    std::uint64_t place;   // if they are more than inline_bytes: where in the arena, or in the block store
-    std::int64_t deadline; // of a call: ns on CLOCK_MONOTONIC; the largest number: never
-    message_kind kind;
-    std::uint32_t flags;
-    std::array<std::byte, inline_bytes> bytes;
-};
-static_assert(sizeof(call_slot) == slot_bytes);
-
-/// Where a call and the context values that travel with it lie: each in the slot if there is room for it, the call first;
-/// otherwise in the arena, behind each other. If the call is stored, `place` is that in the store, and the slot's first bytes
-/// are the place of context values in the arena.
-struct call_layout {
-    constexpr call_layout(std::uint64_t call_bytes, bool stored, std::uint64_t context_bytes) noexcept
-        : call_in_slot(call_bytes <= inline_bytes),
-          context_in_slot(context_bytes <= inline_bytes - (call_in_slot ? call_bytes : 0)),
-          context_at(context_in_slot == call_in_slot && !stored ? call_bytes : 0),
-          arena_bytes((call_in_slot || stored ? 0 : call_bytes) + (context_in_slot ? 0 : context_bytes)) {}
-    bool call_in_slot;
-    bool context_in_slot;
-    std::uint64_t context_at;  // in the slot's bytes, or from its place in the arena
-    std::uint64_t arena_bytes; // 0: it needs none
-};
-
 template <class T>
 using shared_atomic = std::atomic<T>;
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "the words are shared between processes");
-using ring_words = basic_ring_words<shared_atomic, slot_count>;
+
+struct alignas(128) call_slot {
+    shared_atomic<std::uint64_t> word{0}; // the ring's
+    std::uint64_t size;                   // bytes of the message
+    std::int64_t deadline;                // of a call: ns on CLOCK_MONOTONIC; the largest number: never
+    message_kind kind;
+    std::uint32_t flags;
+    std::array<std::byte, inline_bytes> bytes; // the message; if it is longer: where it lies, as a uint64
+
+    /// Entry k of the slot's bytes as places. Read once: the other side may still write.
+    std::uint64_t place(std::size_t k) const noexcept { return place_at(k).load(std::memory_order_relaxed); }
+    void set_place(std::size_t k, std::uint64_t p) noexcept {
+        place_at(k).store(p, std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic_ref<std::uint64_t> place_at(std::size_t k) const noexcept {
+        auto* const first = const_cast<std::byte*>(bytes.data()); // a load needs it, too, before C++26
+        return std::atomic_ref(reinterpret_cast<std::uint64_t*>(first)[k]);
+    }
+};
+static_assert(sizeof(call_slot) == slot_bytes && offsetof(call_slot, bytes) % 8 == 0);
+using ring_words = basic_ring_words<shared_atomic, slot_count, call_slot>;
+
+/// Where a call and the context values that travel with it lie:
+///   both in the slot, the call first, if they fit;
+///   both in the arena, the call first, at place 0 of the slot;
+///   the call in the block store, at place 0; the values in the slot, behind that; or in the arena, at place 1.
+struct call_layout {
+    constexpr call_layout(std::uint64_t call_bytes, bool stored, std::uint64_t context_bytes) noexcept
+        : call_in_slot(!stored && call_bytes + context_bytes <= inline_bytes),
+          context_in_slot(stored ? sizeof(std::uint64_t) + context_bytes <= inline_bytes : call_in_slot),
+          context_place(stored ? 1 : 0),
+          context_at(!stored           ? call_bytes
+                     : context_in_slot ? sizeof(std::uint64_t)
+                                       : 0),
+          arena_bytes((call_in_slot || stored ? 0 : call_bytes) + (context_in_slot ? 0 : context_bytes)) {}
+    bool call_in_slot;
+    bool context_in_slot;
+    std::size_t context_place; // if it is not in the slot
+    std::uint64_t context_at;  // in the slot's bytes, or from there
+    std::uint64_t arena_bytes; // 0: it needs none
+};
 
 struct channel_header {
     std::array<char, 8> magic{'T', 'N', 'U', 'R', 'C', 'H', 'A', 'N'};
@@ -103,11 +121,11 @@ struct channel_header {
     std::uint64_t arena_bytes = 0; // of each
     std::uint64_t parts_at = 0;    // of the region for parts
     std::uint64_t parts_bytes = 0;
+    std::uint64_t idle_ns = 0; // after which a worker without a call leaves; 0: it never does
 };
 
 struct channel {
     channel_header header;
-    alignas(64) ring_words ring;
     alignas(64) std::atomic<std::uint64_t> retired{0}; // the parent needs nothing of tasks below this one
     std::atomic<std::uint32_t> room_wanted{0}; // 1: the worker sleeps on this word until `retired` moves
     alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
@@ -116,22 +134,26 @@ struct channel {
     alignas(64) runner::item_turn part;
     std::atomic<std::uint64_t> part_bytes{
         0}; // that the results of its parts have, with the count before them
-    std::array<call_slot, slot_count> slots;
+    ring_words ring;
 
-    call_slot& slot_of(std::uint64_t task) noexcept { return slots[task % slot_count]; }
+    call_slot& slot_of(std::uint64_t task) noexcept { return ring.slot[task % slot_count]; }
 };
 // As the protocol's description has them.
-static_assert(offsetof(channel, ring) == 64 && offsetof(ring_words, worker_parked) == 512 &&
-              offsetof(ring_words, parent_waits) == 516 && offsetof(ring_words, stop) == 520 &&
-              offsetof(channel, retired) == 640 && offsetof(channel, room_wanted) == 648 &&
-              offsetof(channel, cancel) == 704 && offsetof(channel, cancel_reason) == 712 &&
-              offsetof(channel, cancel_text) == 716 && offsetof(channel, part) == 896 &&
-              offsetof(channel, part_bytes) == 904 && offsetof(channel, slots) == 960);
+static_assert(offsetof(channel_header, idle_ns) == 56 && offsetof(channel, retired) == 64 &&
+              offsetof(channel, room_wanted) == 72 && offsetof(channel, cancel) == 128 &&
+              offsetof(channel, cancel_reason) == 136 && offsetof(channel, cancel_text) == 140 &&
+              offsetof(channel, part) == 320 && offsetof(channel, part_bytes) == 328 &&
+              offsetof(channel, ring) == 384 && offsetof(ring_words, parent_waits) == 4 &&
+              offsetof(ring_words, stop) == 8 && offsetof(ring_words, leaving) == 12 &&
+              offsetof(ring_words, slot) == 128 && offsetof(call_slot, size) == 8 &&
+              offsetof(call_slot, deadline) == 16 && offsetof(call_slot, kind) == 24 &&
+              offsetof(call_slot, flags) == 28 && offsetof(call_slot, bytes) == 32);
 
 inline std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
 /// Sleeps while the word, in memory that processes share, is `expected`; or less long.
-void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept;
+void sleep_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+              base::duration most = base::duration::max()) noexcept;
 void wake_sleeper(const std::atomic<std::uint32_t>& word) noexcept;
 
 /// A channel and its arenas, mapped here.

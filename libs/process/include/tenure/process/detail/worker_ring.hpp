@@ -28,6 +28,10 @@
 //     but for the moment until a wake-up arrives.
 //  5. The parent believes nothing: it keeps its own numbers; a word that is none of those that it can be (`broken`) ends the
 //     worker. It copies a result, with the length limited to the slot, before it reads it: a hostile worker may still write.
+//  6. A worker that has nothing to do may leave. It has said so, and looked again at its next slot after it said so; the parent
+//     looks whether it has, after it published (all four sequentially consistent). So either the worker sees the task and
+//     stays, or the parent sees that the worker leaves, and revokes: what it gets back has not begun, what it does not get
+//     back the worker has seen and runs. A worker that has left has nothing of which the parent believes that it will run.
 //
 // STOP: set once, never taken back. The worker leaves when it sees it and finds no ready slot; a parent that does not want
 // the rest run revokes first. CANCEL of a taken task, its deadline and payloads beyond a slot are not the ring's.
@@ -47,16 +51,22 @@ constexpr std::uint64_t slot_word(std::uint64_t task, slot_state s) noexcept {
 }
 constexpr std::uint64_t task_of(std::uint64_t word) noexcept { return word >> 3; }
 
-/// What both sides see; only atomics, in shared memory. `Atomic` is a parameter so that the model checker runs this code.
-template <template <class> class Atomic, std::size_t Slots>
+template <template <class> class Atomic>
+struct slot_without_bytes {
+    Atomic<std::uint64_t> word{0};
+};
+/// What both sides see, in shared memory. `Atomic` is a parameter so that the model checker runs this code. A slot's word lies in the
+/// same line of the cache as its first bytes: a short call costs one line each way.
+template <template <class> class Atomic, std::size_t Slots, class Slot = slot_without_bytes<Atomic>>
 struct basic_ring_words {
     static constexpr std::size_t slots = Slots;
-    Atomic<std::uint64_t>& of(std::uint64_t task) noexcept { return word[task % Slots]; }
+    Atomic<std::uint64_t>& of(std::uint64_t task) noexcept { return slot[task % Slots].word; }
 
-    std::array<Atomic<std::uint64_t>, Slots> word{};
     Atomic<std::uint32_t> worker_parked{0}; // 1: the worker sleeps on this word. Set by it; cleared by either
     Atomic<std::uint32_t> parent_waits{0};  // 1: the parent waits for its event. Set by it; cleared by either
     Atomic<std::uint32_t> stop{0};          // 1: leave when nothing is ready. Set by the parent
+    Atomic<std::uint32_t> leaving{0};       // 1: it leaves by itself, unless something is ready. The worker's
+    std::array<Slot, Slots> slot;
 };
 
 enum class task_state : std::uint8_t { ready, taken, done, revoked, broken };
@@ -119,6 +129,10 @@ public:
         }
         return true;
     }
+    /// Asked after publish(). True: the worker leaves without what can be revoked.
+    bool is_leaving() const noexcept {
+        return words_.leaving.load(std::memory_order_seq_cst) != 0; // invariant 6, with leave()
+    }
     void stop() noexcept {
         words_.stop.store(1, std::memory_order_seq_cst);
         wake();
@@ -167,6 +181,15 @@ public:
         if (task_of(seen) < head_ && words_.stop.load(std::memory_order_seq_cst) == 0)
             Wake::sleep(words_.worker_parked);
         words_.worker_parked.store(0, std::memory_order_relaxed); // only saves the parent a wake-up
+    }
+    /// After take() gave none: it wants to leave by itself. False: something has come.
+    bool leave() noexcept {
+        words_.leaving.store(1, std::memory_order_seq_cst);
+        const std::uint64_t seen =
+            words_.of(head_).load(std::memory_order_seq_cst); // invariant 6, with publish()
+        if (task_of(seen) < head_) return true;
+        words_.leaving.store(0, std::memory_order_relaxed); // who has seen it revokes in vain, or in time
+        return false;
     }
     /// Asked after take() gave none: what was published before the stop is run before it.
     bool is_stopped() noexcept {
