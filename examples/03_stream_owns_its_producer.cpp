@@ -1,9 +1,10 @@
 // A chat session that streams its answers. The source ends, fails midway, hangs, is overloaded, or is abandoned after three
 // tokens: each time the session's history is written once, and nothing is left running.
 //
-// LlamaIndex (SimpleChatEngine.astream_chat) starts the task that pulls the tokens beside the response. 0.12.16 referred to
-// it from nowhere. 0.14.25 keeps it on the response: a consumer that stops after two tokens has it pull all 20 and write them
-// to the history; and when the source hangs, wait_for(consume, 2) has not returned after 4 seconds.
+// Each case is printed beside what LlamaIndex does (SimpleChatEngine.astream_chat). It starts the task that pulls the tokens
+// beside the response. 0.12.16 referred to it from nowhere. 0.14.25 keeps it on the response: a consumer that stops after two
+// tokens has it pull all 20 and write them to the history; and when the source hangs, wait_for(consume, 2) has not returned
+// after 4 seconds. What is said of a failure that is read, and of overload, is from its source (chat_engine/types.py).
 #include <tenure/tenure.hpp>
 
 #include <cstdlib>
@@ -66,7 +67,8 @@ auto read_at_most(int n) {
 task<> the_source_ends(session& s) {
     const int n =
         co_await tenure::with_stream(read_at_most(100), respond, std::ref(s), source{20, then::ends});
-    std::cout << "the source ends: read " << n << ", history: " << s.history.back() << "\n";
+    std::cout << "the source ends: read " << n << ", history: " << s.history.back()
+              << " (LlamaIndex: the same)\n";
     expect(n == 20 && s.history.back() == "20 tokens");
 }
 
@@ -83,7 +85,8 @@ task<> the_source_fails_midway(session& s) {
         co_return n;
     };
     const int n = co_await tenure::with_stream(consume, respond, std::ref(s), source{3, then::fails});
-    std::cout << ", history: " << s.history.back() << "\n";
+    std::cout << ", history: " << s.history.back()
+              << " (LlamaIndex: what was not read yet is lost, and there is no history)\n";
     expect(n == 3 && s.history.back() == "3 tokens");
 }
 
@@ -133,7 +136,8 @@ task<> a_timeout_while_the_producer_cleans_up() {
             co_await tenure::with_timeout(5ms, consume);
         } catch (const tenure::timeout_error&) {
             std::cout << "a timeout of 5 ms: the consumer goes on, "
-                      << (cleaned ? "late" : "while the producer cleans up") << "\n";
+                      << (cleaned ? "late" : "while the producer cleans up")
+                      << " (LlamaIndex: only when the producer has ended)\n";
         }
     };
     co_await tenure::with_group(body); // the group waits for it
@@ -161,7 +165,7 @@ task<> overloaded() {
     const tenure::stream_options options{.capacity = 4};
     const auto got = co_await tenure::with_stream(options, consume, produce);
     std::cout << "overloaded: refused " << refused << ", then recovered: the last of " << got.size() << " is "
-              << got.back() << "\n";
+              << got.back() << " (LlamaIndex: the queue has no bound)\n";
     expect(refused == 16 && got.size() == 9 && got.back() == 24);
 }
 
@@ -176,7 +180,8 @@ task<> nobody_reads() {
         co_await tenure::with_stream(leave, respond, std::ref(s), source{2, then::fails});
         expect(false);
     } catch (const std::runtime_error& e) {
-        std::cout << "nobody reads on: the owner is told: " << e.what() << "\n";
+        std::cout << "nobody reads on: the owner is told: " << e.what()
+                  << " (LlamaIndex: a message when a garbage collector finds it)\n";
     }
 }
 
