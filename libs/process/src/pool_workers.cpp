@@ -459,22 +459,6 @@ void pool_state::press_on(pool_worker& w, base::time_point now, ended_calls& wok
         ended(w, 0, 0, now, woken); // the supervisor goes on waiting for it
 }
 
-void pool_state::take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept {
-    for (std::uint64_t number = w.ring.next(); number-- > w.ring.oldest();) {
-        call_record* const r = w.task_at(number).call;
-        if (!r && !w.initializing) continue; // it was taken back before, whatever its word says now
-        if (!w.ring.revoke(number)) continue;
-        w.task_at(number).withdraw();
-        --w.outstanding;
-        if (!r)
-            w.initializing = false;
-        else if (stage_ == stage::open)
-            enqueue(*r, true);
-        else
-            fail(*r, was_closed("before the call began"), woken);
-    }
-}
-
 void pool_state::look_at_the_clock(base::time_point now, ended_calls& woken) {
     for (std::size_t i = 0; i < workers_.size();) {
         const worker_ref w = workers_[i];
