@@ -10,6 +10,8 @@ namespace tenure::inline v0::parallel::detail {
 namespace {
 constexpr unsigned calls_ahead = 4;        // of about a millisecond each
 constexpr unsigned fixed_calls_ahead = 16; // which may be much shorter
+constexpr unsigned small_calls_ahead = 32; // still shorter, and they hold little
+constexpr std::size_t small_batch = 16;
 
 base::duration limit_of(const std::optional<base::duration>& d, const char* name) {
     if (!d) return no_limit;
@@ -43,7 +45,10 @@ map_plan plan_of(map_options&& o, const base::spawn_site& site, runner::runner* 
     if (on && !on->is_here()) {
         p.elsewhere = on->share();
         // So that none of its workers waits for us. With fewer jobs than those, a second call might meet a worker of its own.
-        if (p.jobs == on->width()) p.calls_a_job = o.batch_size ? fixed_calls_ahead : calls_ahead;
+        if (p.jobs == on->width())
+            p.calls_a_job = !o.batch_size                  ? calls_ahead
+                            : *o.batch_size >= small_batch ? fixed_calls_ahead
+                                                           : small_calls_ahead;
         p.jobs = std::min(p.jobs, 1u << 16) * p.calls_a_job;
     }
     p.timeout = limit_of(o.timeout, "timeout");

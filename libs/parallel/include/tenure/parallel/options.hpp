@@ -46,7 +46,8 @@ struct map_options {
     std::optional<std::size_t> batch_size{};
     /// How many items may have been read whose results the consumer's buffer has not taken yet: bounds the memory. That buffer
     /// holds half as many, at most 1024. Empty: 256 for each job, for each worker process 2048 if batch_size is empty, too; at
-    /// most 65,536; but a batch of batch_size for each job, and for each of the 16 calls that a worker process is given.
+    /// most 65,536; but a batch of batch_size for each job, and for each of the calls that a worker process is given: 16, or 32
+    /// if they have fewer than 16 items.
     std::optional<std::size_t> pre_dispatch{};
     parallel::order order = parallel::order::input;
     /// A failure does not end the others: what it throws comes after the last result.
