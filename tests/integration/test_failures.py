@@ -134,9 +134,9 @@ class Status(Case):
 
 class Summary(Case):
     def test_fields(self):
-        run = self.run_map("-j2", "--timeout", "700ms", "--retries", "1", "sh", "-c",
+        run = self.run_map("-j2", "--timeout", "1500ms", "--retries", "1", "sh", "-c",
                            'case $1 in slow) exec sleep 60;; bad) exit 1;; burn) n=0; '
-                           'while [ $n -lt 100000 ]; do n=$((n+1)); done;; esac', "sh",
+                           'while [ $n -lt 20000 ]; do n=$((n+1)); done;; esac', "sh",
                            ":::", "a", "slow", "bad", "burn", status=1)
         self.assertEqual(run.counts, {"done": 2, "failed": 1, "timed out": 1, "retried": 2})
         time_line = next(line for line in run.lines if line.startswith("time "))

@@ -8,6 +8,8 @@
 #include <tenure/process/errors.hpp>
 #include <tenure/process/known_error.hpp>
 
+#include <cstdlib>
+#include <pthread.h>
 #include <ranges>
 #include <thread>
 
@@ -288,7 +290,29 @@ TEST_F(MapInProcesses, WorkersThatLeaveAfterTheirTimeCostNoOtherItems) {
     auto got = all_of(parallel::map_outcomes(rt(), p, first(8), leaves_late, {.timeout = 100ms}));
     ASSERT_EQ(got.size(), 8u);
     for (std::size_t i = 0; i < 8; ++i)
-        EXPECT_EQ(got[i].status(), i < 5 ? item_status::timed_out : item_status::done) << i;
+        EXPECT_EQ(got[i].status(), i < 5 ? item_status::timed_out : item_status::done)
+            << i << ": " << base::describe(got[i].error());
+}
+
+constexpr const char* asks_to_stop = "TENURE_TEST_STOPS_AFTER_FORK";
+/// In a supervisor: it stops when it has forked a worker, before it has said so.
+[[maybe_unused]] const bool stops_after_fork =
+    ::getenv(asks_to_stop) && ::pthread_atfork(nullptr, [] { (void)::raise(SIGSTOP); }, nullptr) == 0;
+
+TEST_F(MapInProcesses, AWorkerThatTheSupervisorHasNotToldOfYetCostsNoResult) {
+    ASSERT_EQ(::setenv(asks_to_stop, "1", 1), 0);
+    process::pool& p = workers({.workers = 1, .grace = 20ms});
+    ::unsetenv(asks_to_stop);
+    auto got = all_of(parallel::map_outcomes(rt(), p, std::vector<int>{1, 2, stuck}, acts{},
+                                             {.timeout = 200ms, .batch_size = 3}));
+    ASSERT_EQ(got.size(), 3u);
+    EXPECT_EQ(p.status().workers, std::vector<pid_t>()); // nobody has told of it still
+    for (std::size_t i = 0; i < 3; ++i)
+        EXPECT_EQ(got[i].status(), i < 2 ? item_status::done : item_status::timed_out)
+            << i << ": " << base::describe(got[i].error());
+    const pid_t supervisor = p.status().supervisor;
+    ASSERT_GT(supervisor, 1);
+    ASSERT_EQ(::kill(supervisor, SIGCONT), 0);
 }
 TEST_F(MapInProcesses, APoolThatIsClosedInTheMiddleOfABatchLosesNoResult) {
     const log_of_calls calls = new_log();

@@ -77,7 +77,7 @@ void call_base::woken(core::detail::strand& s) noexcept {
     s.next = stopped && s.asked_to_stop() ? core::detail::step::unwind : core::detail::step::resume;
 }
 void call_base::reply(runner::parts& to) {
-    const bool some = record_->how == call_record::ending::value || record_->worker != 0;
+    const bool some = record_->how == call_record::ending::value || record_->tells_parts;
     if (!some) {
         (void)reply(); // throws
         throw base::usage_error("a call of several parts has ended without any");

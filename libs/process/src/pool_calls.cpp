@@ -291,6 +291,7 @@ void pool_state::take_parts(const pool_worker& w, call_record& r, runner::item_t
         r.message.fixed(told);
         if (told != 0 && size > sizeof told) r.message.bytes(region.data() + sizeof told, size - sizeof told);
         r.worker = w.pid;
+        r.tells_parts = true;
     } catch (const std::bad_alloc&) { // it fails as a whole
     }
 }

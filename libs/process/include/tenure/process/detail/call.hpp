@@ -92,9 +92,10 @@ struct call_record : core::detail::pooled {
     const std::optional<base::duration> grace;
     base::time_point deadline = base::never;
     std::uint64_t parts = 0; // 0: it is one call
-    // Who has run parts of it; their results are in the message. If it failed, `error` is the next part's, or nobody's.
-    pid_t worker = 0;
+    // The message has the results of parts of it. If it failed, `error` is the next part's, or nobody's.
+    bool tells_parts = false;
     bool blames_part = false;
+    pid_t worker = 0;          // which ran them; 0: the supervisor has not said yet
     bool died = false;         // the worker
     unsigned not_taken_by = 0; // workers that were ended because they did not begin it
 
