@@ -176,6 +176,36 @@ TEST_F(Combine, R094_FailureOfOneInAZipIsToldOnceAtOnce) {
         EXPECT_FALSE(co_await s.next());
     });
 }
+TEST_F(Combine, R094_FailureInAZipThatIsThereBeforeItsTurnIsToldOnce) {
+    in_group([&](group g) -> task<> {
+        auto s = zip(spawn_stream(g, count_by, 0, 1, 9, 1s), spawn_stream(g, fail_after, 2, 0s, "long ago"));
+        for (int i = 0; i < 2; ++i)
+            EXPECT_EQ(co_await s.next(), std::tuple(i, i));
+        EXPECT_EQ(co_await failure_of(s), "long ago");
+        EXPECT_EQ(elapsed(), 2s) << "it waited for the third item of the other one";
+        EXPECT_FALSE(co_await s.next());
+    });
+}
+TEST_F(Combine, StallOfOneInAZipIsToldAtItsLimitWhereverItStands) {
+    auto stall_after_3 = [](sink<int> out) -> task<> {
+        co_await count_up(out, 3);
+        co_await sleep_for(24h);
+    };
+    for (const bool stalls_first : {true, false}) {
+        const auto begin = elapsed();
+        in_group([&](group g) -> task<> {
+            auto stalls = spawn_stream(g, {.stall = 5s}, stall_after_3);
+            auto goes_on = spawn_stream(g, {.stall = 7s}, count_for_ever);
+            auto s = stalls_first ? zip(std::move(stalls), std::move(goes_on))
+                                  : zip(std::move(goes_on), std::move(stalls));
+            for (int i = 0; i < 3; ++i)
+                EXPECT_EQ(co_await s.next(), std::tuple(i, i));
+            EXPECT_THROW((void)co_await s.next(), stalled_error);
+            EXPECT_EQ(elapsed() - begin, 5s);
+            EXPECT_FALSE(co_await s.next());
+        });
+    }
+}
 TEST_F(Combine, ZipOfItemsThatOnlyMove) {
     in_group([&](group g) -> task<> {
         std::vector<std::unique_ptr<int>> owned;

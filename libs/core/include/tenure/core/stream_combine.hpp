@@ -59,6 +59,31 @@ class zip_row {
 public:
     using items = std::tuple<T...>;
     explicit zip_row(std::tuple<stream<T>...>& in) noexcept : in_(in) {}
+    /// Takes what is here, without a wait. An operation, since whoever is cancelled must not find out that what it reads from
+    /// was, too. False: one of them has ended. Throws: as its next().
+    class taking {
+    public:
+        using tenure_operation = void;
+        static constexpr bool is_checkpoint = true;
+        explicit taking(zip_row& row) noexcept : row_(row) {}
+        bool ready() {
+            goes_on_ = row_.take_here(all());
+            return true;
+        }
+        void start(strand& s, frame&) {
+            (void)ready();
+            s.next = step::resume;
+        }
+        bool result() const noexcept { return goes_on_; }
+
+    private:
+        zip_row& row_;
+        bool goes_on_ = false;
+    };
+    taking take_here() { return taking(*this); }
+    bool complete() const noexcept {
+        return std::apply([](const auto&... each) { return (each.has_value() && ...); }, row_);
+    }
     /// Waits for one of the streams of which nothing is here: whoever ends or fails ends the zip, also while others are silent.
     auto next() { return next(all()); }
     /// False: that one has ended.
@@ -72,6 +97,18 @@ public:
 
 private:
     static constexpr auto all() { return std::index_sequence_for<T...>(); }
+    template <std::size_t... I>
+    bool take_here(std::index_sequence<I...>) {
+        return (take_one_here(std::get<I>(in_), std::get<I>(row_)) && ...);
+    }
+    template <class U>
+    static bool take_one_here(stream<U>& s, std::optional<U>& place) {
+        if (place) return true;
+        receiving<U> half{&s.shared()->channel()};
+        if (!take_at_once(half)) return true;
+        place = s.shared()->outcome_of(half);
+        return place.has_value();
+    }
     template <std::size_t... I>
     auto next(std::index_sequence<I...>) {
         return select_any(biased, next_unless_here(std::get<I>(in_), std::get<I>(row_))...);
@@ -97,7 +134,11 @@ template <class... T>
 task<void> zip_items(const sink<std::tuple<T...>>& out, std::tuple<stream<T>...>& in) {
     for (;;) {
         zip_row<T...> row(in);
-        for (std::size_t missing = sizeof...(T); missing > 0; --missing) {
+        // To wait for one of several is much dearer than an item, and mostly all of the row is here.
+        for (;;) {
+            auto here = row.take_here();
+            if (!co_await here) co_return;
+            if (row.complete()) break;
             auto one = row.next();
             if (!row.put(co_await one)) co_return;
         }

@@ -282,11 +282,16 @@ private:
     std::optional<wait> wait_;
 };
 
+/// Of a buffer: without a wait, but for the moment in which the other side goes ahead. Not under a lock.
+template <class Half>
+bool take_at_once(Half& half) noexcept {
+    return half.channel().buffered() && (half.try_buffer() || half.channel().let_others_ahead(half));
+}
 /// For a thread. A buffer that has what is wanted takes no other thread's time; listed() as choose_blocking().
 template <class Half>
 void wait_blocking(Half& half, const std::function<void()>& listed = {}) {
     check_blocking_wait(nullptr);
-    if (half.channel().buffered() && (half.try_buffer() || half.channel().let_others_ahead(half))) return;
+    if (take_at_once(half)) return;
     channel_arm<Half> arm(half);
     choice_arm* const one[] = {&arm};
     choose_blocking(one, listed);
