@@ -114,10 +114,15 @@ public:
     /// The slot of the dead warden works again.
     bool goes_on() const { return wait_for_items(board_->ended + 20); }
 
-    /// Returns: false when a process of the round, other than wardens, is left after `limit`.
+    /// Returns: false when a process of the round, other than wardens, is left after `limit`. It counts how often this process
+    /// could look: where nobody gets the CPU, those who end the others do not get it either.
     bool all_gone(int limit_ms) const {
-        pollfd event{witness_.get(), 0, 0};
-        return poll(&event, 1, limit_ms) > 0 && (event.revents & POLLHUP) != 0;
+        constexpr int look = 10;
+        for (int waited = 0; waited < limit_ms; waited += look) {
+            pollfd event{witness_.get(), 0, 0};
+            if (poll(&event, 1, look) > 0 && (event.revents & POLLHUP) != 0) return true;
+        }
+        return false;
     }
 
     /// Who is left, and for how long it lives on: watched for half a minute.
