@@ -176,6 +176,7 @@ bool pool_state::start_worker() {
         fds[carried++] = output[1].get();
     }
     if (store_) fds[carried++] = store_->fd();
+    w->asked_for_at = steady_clock::now(); // before: it may have begun, and idled, when we go on
     if (!supervisor_.try_send({control::start, 0, w->id, store_ ? has_store : 0},
                               std::span(fds).first(carried))) {
         const int error = errno;
@@ -184,7 +185,6 @@ bool pool_state::start_worker() {
         return false;
     }
     w->memory.close_fd();
-    w->asked_for_at = steady_clock::now();
     w->word_due =
         base::saturating_add(w->asked_for_at, std::max(options_.start_patience, supervisor_patience));
     if (const auto& first = options_.initializer.message(); !first.empty()) {
