@@ -1,10 +1,10 @@
 #include <tenure/core/detail/frame.hpp>
+#include <tenure/core/detail/runtime_pin.hpp>
 #include <tenure/core/detail/scheduler.hpp>
 #include <tenure/core/dump.hpp>
 
 #include <algorithm>
 #include <cstdio>
-#include <iterator>
 #include <string_view>
 #include <unordered_map>
 
@@ -76,23 +76,23 @@ std::vector<tree_entry> in_order(std::vector<tree_entry> found) {
 
 // A strand's frames are read while nobody can change them: those of a queued one under the queue's lock, those of a parked
 // one after claim(). A running one's are not read. A task that goes on between the two looks counts as what it was seen as.
-task_tree scheduler::dump(context_node& below) {
-    node_list seen;                          // let go of without the lock
+tree_sketch scheduler::sketch(context_node& below) {
+    tree_sketch made;
     base::mutex_lock one_at_a_time(dump_m_); // a strand that another dump has claimed would look as if it ran
     std::unordered_map<base::task_id, std::vector<base::spawn_site>> ready;
     for_each_queued([&](const strand& s) { ready.emplace(s.label().id, chain_of(s)); });
-    std::vector<tree_entry> found;
-    std::vector<tree_entry> calls;
-    seen = below.visit([&](const node_view& v) {
+    std::vector<tree_entry>& found = made.found_;
+    made.seen_ = below.visit([&](const node_view& v) {
         tree_entry e{.kind = kind_to_show(v), .parent = v.parent, .deadline = v.deadline, .why = v.why};
         if (v.owner) e.task = v.owner->label();
         if (e.kind == kind_of::task && v.owner) {
             if (const claimed frames(*v.owner); frames) {
                 e.doing = task_activity::waiting;
                 e.awaits = chain_of(*v.owner);
-                if (tree_entry c{.kind = kind_of::call, .parent = found.size()}; v.owner->show_call(c)) {
-                    c.why = c.why ? c.why : e.why;
-                    calls.push_back(std::move(c));
+                tree_sketch::call c{.entry = {.kind = kind_of::call, .parent = found.size()}, .tasks = {}};
+                if (v.owner->show_call(c.entry, c.tasks)) {
+                    if (!c.entry.why) c.entry.why = e.why;
+                    made.calls_.push_back(std::move(c));
                 }
             } else if (const auto it = ready.find(e.task.id); it != ready.end()) {
                 e.doing = task_activity::ready;
@@ -101,8 +101,44 @@ task_tree scheduler::dump(context_node& below) {
         }
         found.push_back(std::move(e));
     });
-    std::ranges::move(calls, std::back_inserter(found)); // now that none counts the nodes by what was found
-    return {now(), in_order(std::move(found))};
+    made.taken_ = now();
+    return made;
+}
+
+task_tree scheduler::dump(context_node& below, base::duration patience) {
+    tree_sketch s = sketch(below);
+    const auto until = base::saturating_add(std::chrono::steady_clock::now(), patience);
+    if (patience > base::duration::zero()) s.ask(until);
+    return s.finish(until);
+}
+
+void tree_sketch::ask(base::time_point until) const {
+    for (const call& c : calls_)
+        if (c.tasks) c.tasks->ask(until);
+}
+task_tree tree_sketch::finish(base::time_point until) {
+    seen_.clear(); // before it waits: somebody may want what goes away with them
+    for (call& c : calls_) {
+        if (c.tasks) c.tasks->take(c.entry, until);
+        c.tasks = nullptr;
+        found_.push_back(std::move(c.entry)); // behind the nodes, by whose numbers it was found
+    }
+    return {taken_, in_order(std::move(found_))};
+}
+
+std::string trees_of_this_process(const scheduler* but, base::duration patience) {
+    std::vector<tree_sketch> sketches;
+    for (const runtime_name& name : runtime_pin::all()) {
+        if (name.at == but) continue;
+        if (const runtime_pin alive(name); alive) sketches.push_back(alive->sketch());
+    }
+    const auto until = base::saturating_add(std::chrono::steady_clock::now(), patience);
+    for (const tree_sketch& s : sketches)
+        if (patience > base::duration::zero()) s.ask(until);
+    std::string text;
+    for (tree_sketch& s : sketches)
+        text += core::to_string(s.finish(until));
+    return text;
 }
 
 } // namespace detail
@@ -159,6 +195,16 @@ void describe_call(std::string& out, const tree_entry& e, base::time_point now) 
     if (e.since != base::never) out += ", begun " + time_until(e.since, now);
     if (e.parts != 0 && e.doing == task_activity::running)
         out += ", part " + std::to_string(e.part + 1) + " of " + std::to_string(e.parts);
+    if (e.answer == process_answer::missing) out += ", its tasks are not known: it did not answer";
+}
+
+/// What it wrote, under it: no line of it looks as if it were ours.
+void add_tasks_elsewhere(std::string& out, const tree_entry& e, const std::string& indent) {
+    for (std::string_view rest = e.tasks; !rest.empty();) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        ((out += indent) += "  ").append(line) += '\n';
+    }
 }
 
 void describe(std::string& out, const tree_entry& e, const tree_entry& parent, base::time_point now) {
@@ -181,6 +227,7 @@ void describe(std::string& out, const tree_entry& e, const tree_entry& parent, b
     if (e.why && e.why != parent.why)
         out += e.why->message.empty() ? std::string(", cancelled") : ", cancelled: " + e.why->message;
     out += "\n";
+    add_tasks_elsewhere(out, e, indent);
     if (e.kind == kind_of::task && e.awaits.empty() && e.doing == task_activity::ready)
         out += indent + "    has not begun\n";
     for (std::size_t i = 0; i < std::min(e.awaits.size(), most_awaits); ++i)

@@ -102,6 +102,30 @@ TEST_F(Dump, R008_RunningReadyAndUnbegunTasksAreToldApart) {
     EXPECT_TRUE(find(t, "later").awaits.empty());
     EXPECT_NE(to_string(t).find("has not begun"), std::string::npos);
 }
+TEST(TaskTree, R008_WhatAnotherProcessSaysStandsUnderItsCall) {
+    task_tree t;
+    t.entries.resize(3);
+    t.entries[1] = {
+        .kind = kind_of::task, .depth = 1, .task = {7, "waits", {}}, .doing = task_activity::waiting};
+    t.entries[2] = {.kind = kind_of::call,
+                    .depth = 2,
+                    .parent = 1,
+                    .task = {1, "call", {}},
+                    .process = 4711,
+                    .answer = process_answer::given,
+                    .tasks = "1 task lives\n  task 3\ntask 9 is not ours"};
+    const std::string text = to_string(t);
+    EXPECT_TRUE(text.ends_with("    call 1 in process 4711, running\n"
+                               "      1 task lives\n"
+                               "        task 3\n"
+                               "      task 9 is not ours\n"))
+        << text;
+    t.entries[2].tasks = "";
+    t.entries[2].answer = process_answer::missing;
+    EXPECT_TRUE(to_string(t).ends_with(
+        "    call 1 in process 4711, running, its tasks are not known: it did not answer\n"))
+        << to_string(t);
+}
 TEST_F(Dump, R008_CancelledTaskInItsCleanupSaysWhy) {
     auto f = rt_.submit({.name = "cleans"}, []() -> task<> {
         co_await defer(10s, middle, 5s);

@@ -29,7 +29,7 @@ public:
             return; // they have ended
         }
         const base::task_id me = this_task::label().id;
-        for (auto& e : group_.sched.dump(*group_.context).entries)
+        for (auto& e : group_.sched.dump(*group_.context, base::duration::zero()).entries)
             if (e.kind == tree_entry::kind_of::task && e.why && e.task.id != 0 && e.task.id != me)
                 options_.on_overdue()({std::move(e.task), elapsed, e.doing, std::move(e.awaits)});
     }

@@ -46,7 +46,8 @@ channel_memory::channel_memory(std::uint64_t arena_bytes)
     if (!fd_) fail("memfd_create");
     const std::uint64_t calls_at = round_up(sizeof(channel), page);
     const std::uint64_t arena = round_up(arena_bytes, page);
-    const std::uint64_t size = calls_at + 4 * arena; // two, and a region as large as both
+    const std::uint64_t tree_at = calls_at + 4 * arena; // behind two, and a region as large as both
+    const std::uint64_t size = tree_at + most_tree_bytes;
     rlimit files{};
     if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < size) { // ftruncate would raise SIGXFSZ
         errno = EFBIG;
@@ -62,10 +63,13 @@ channel_memory::channel_memory(std::uint64_t arena_bytes)
     channel_->header.arena_bytes = arena;
     channel_->header.parts_at = calls_at + 2 * arena;
     channel_->header.parts_bytes = 2 * arena;
+    channel_->tree_at = tree_at;
+    channel_->tree_bytes = most_tree_bytes;
     auto* const bytes = static_cast<std::byte*>(at_);
     calls_ = {bytes + calls_at, arena};
     results_ = {bytes + calls_at + arena, arena};
     parts_ = {bytes + calls_at + 2 * arena, 2 * arena};
+    tree_ = {bytes + tree_at, most_tree_bytes};
 }
 
 channel_memory::channel_memory(io::unique_fd fd) : fd_(std::move(fd)) {
@@ -79,13 +83,15 @@ channel_memory::channel_memory(io::unique_fd fd) : fd_(std::move(fd)) {
     if (h.magic != channel_header().magic || h.version != protocol_version || h.slots != slot_count ||
         h.calls_at > size || h.results_at > size ||
         h.arena_bytes > size - std::max(h.calls_at, h.results_at) || h.parts_at > size ||
-        h.parts_bytes > size - h.parts_at)
+        h.parts_bytes > size - h.parts_at || channel_->tree_at > size ||
+        channel_->tree_bytes > size - channel_->tree_at)
         throw wire::wire_error("this is no worker channel of version " + std::to_string(protocol_version) +
                                ": the parent was built from another version of tenure");
     auto* const bytes = static_cast<std::byte*>(at_);
     calls_ = {bytes + h.calls_at, h.arena_bytes};
     results_ = {bytes + h.results_at, h.arena_bytes};
     parts_ = {bytes + h.parts_at, h.parts_bytes};
+    tree_ = {bytes + channel_->tree_at, channel_->tree_bytes};
 }
 
 void channel_memory::map(std::uint64_t size) {

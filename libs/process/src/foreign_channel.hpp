@@ -1,6 +1,7 @@
 // The channel as docs/reference/worker_protocol.md describes it, for workers that are not of this program. It uses nothing of tenure.
 #pragma once
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <cstring>
 #include <ctime>
@@ -15,9 +16,11 @@
 namespace foreign {
 
 inline constexpr std::uint64_t calls_at = 16, results_at = 24, retired_at = 64, room_wanted_at = 72,
-                               cancel_at = 128, part_at = 320, part_bytes_at = 328, parked_at = 384,
-                               parent_waits_at = 388, stop_at = 392, slots_at = 512, slot_bytes = 512,
-                               slots = 64, inline_bytes = 480;
+                               tree_asked_at = 80, tree_answered_at = 84, tree_tells_at = 88,
+                               tree_size_at = 92, tree_at = 104, tree_bytes_at = 112, cancel_at = 128,
+                               part_at = 320, part_bytes_at = 328, parked_at = 384, parent_waits_at = 388,
+                               stop_at = 392, slots_at = 512, slot_bytes = 512, slots = 64,
+                               inline_bytes = 480;
 // In a slot.
 inline constexpr std::uint64_t size_at = 8, kind_at = 24, flags_at = 28, message_at = 32;
 
@@ -79,6 +82,13 @@ inline bool attach() {
 inline void sleep_on(std::uint64_t word_at) {
     const timespec a_while{0, 50'000'000};
     syscall(SYS_futex, channel + word_at, FUTEX_WAIT, 1, &a_while, nullptr, 0);
+}
+
+/// The text of the tree is written, for that request.
+inline void answer_about_tasks(std::uint32_t request, std::uint32_t size) {
+    store(at<std::uint32_t>(tree_size_at), size);
+    store(at<std::uint32_t>(tree_answered_at), request);
+    syscall(SYS_futex, channel + tree_answered_at, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 /// Takes the next task, from `task` on; 0: there will be none any more.

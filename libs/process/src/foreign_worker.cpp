@@ -1,6 +1,8 @@
 // A worker that is not of this program, written from docs/reference/worker_protocol.md alone: it uses nothing of tenure.
 // Messages: "upper TEXT" -> TEXT in capitals; "fail TEXT" -> a failure of type my::error; "die" -> it kills itself; "wait" -> it waits
-// until it is told to stop; "put back" -> it says that it has not begun, and takes nothing more; "context NAME" -> the bytes of the context value of that name, or none.
+// until it is told to stop; "put back" -> it says that it has not begun, and takes nothing more; "context NAME" -> the bytes of the
+// context value of that name, or none; "tell HOW" -> it waits, and says what it does when it is asked: "well", "garbage",
+// "too much", or "nothing", although it says that it tells.
 #include "foreign_channel.hpp"
 
 #include <algorithm>
@@ -32,6 +34,23 @@ std::string value_of(const std::string& name, const std::string& context) {
     return "";
 }
 
+void tell(std::uint64_t task, const std::string& how) {
+    std::string text = "reads the second page\n";
+    if (how == "garbage") text = std::string("\033[31mred\a\n\n\n\xff\xc2\x9b, \xc3\xbc\0end", 23);
+    if (how == "too much") text = std::string(at<std::uint64_t>(tree_bytes_at), 'x');
+    store(at<std::uint32_t>(tree_tells_at), 1u);
+    while (load(at<std::uint64_t>(cancel_at)) != task) {
+        const std::uint32_t asked = load(at<std::uint32_t>(tree_asked_at));
+        if (how != "nothing" && asked != load(at<std::uint32_t>(tree_answered_at))) {
+            std::copy(text.begin(), text.end(), channel + at<std::uint64_t>(tree_at));
+            const auto size = how == "too much" ? 4'000'000'000u : static_cast<std::uint32_t>(text.size());
+            answer_about_tasks(asked, size);
+        }
+        usleep(200);
+    }
+    store(at<std::uint32_t>(tree_tells_at), 0u);
+}
+
 /// The kind of the result.
 std::uint32_t run(std::uint64_t task, const char* slot, const std::string& message, std::string& result) {
     if (message.starts_with("context ")) {
@@ -52,6 +71,7 @@ std::uint32_t run(std::uint64_t task, const char* slot, const std::string& messa
     if (message == "put back")
         for (change(task, 2, 1);;)
             pause();
+    if (message.starts_with("tell ")) tell(task, message.substr(5));
     while (load(at<std::uint64_t>(cancel_at)) != task)
         usleep(200);
     return 3;

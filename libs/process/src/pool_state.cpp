@@ -1,6 +1,8 @@
 // A pool: how it begins, what its calls ask of it, the pump, and what others see of it.
 #include "pool_state.hpp"
 
+#include "worker_tasks.hpp"
+
 #include <tenure/core/dump.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/operation.hpp>
@@ -265,7 +267,8 @@ void pool_state::forget(call_record& r) noexcept {
     if (std::exchange(r.waiter, nullptr) && --waiting_ == 0 && pumping_) wake_pump(); // to end
 }
 
-bool pool_state::show(const call_record& r, core::tree_entry& e) {
+bool pool_state::show(const call_record& r, core::tree_entry& e,
+                      base::ref<core::detail::tasks_elsewhere>& tasks) {
     base::mutex_lock l(m_);
     if (r.at != call_record::place::queued && r.at != call_record::place::published) return false;
     e.doing = core::task_activity::ready;
@@ -279,6 +282,7 @@ bool pool_state::show(const call_record& r, core::tree_entry& e) {
     e.parts = r.parts;
     if (state == task_state::ready) return true;
     e.doing = core::task_activity::running;
+    tasks = tasks_of(*r.by, r.number);
     if (r.number == r.by->ring.oldest()) {
         e.since = r.by->head_since;
         // The timeout is that of the part that runs, if it has any.

@@ -97,6 +97,12 @@ struct pool_worker : base::ref_counted {
     base::time_point killed_at = base::never;
     /// When it was asked for, until it has started; when its pidfd said that it has ended. The supervisor owes us a word.
     base::time_point word_due = base::never;
+
+    // What it says of its tasks, for dumps (worker_tasks.hpp). A lock of their own: a leaf, too.
+    base::mutex tree_m;
+    basic_tree_asker<decltype(channel::tree), ring_wakes> tree{
+        memory->tree};                               // guarded by tree_m, but for seen()
+    std::string tree_text TENURE_GUARDED_BY(tree_m); // that was read last
 };
 
 /// Calls that have ended and whose tasks are to be woken, when no lock is held: in the order of their ends.
@@ -142,7 +148,8 @@ public:
     bool submit(call_record& r, core::detail::strand& s) override;
     bool cancel(call_record& r, const base::cause_ptr& why) noexcept override;
     void forget(call_record& r) noexcept override;
-    bool show(const call_record& r, core::tree_entry& e) override;
+    bool show(const call_record& r, core::tree_entry& e,
+              base::ref<core::detail::tasks_elsewhere>& tasks) override;
 
     base::ref<shared_block> new_block(std::size_t n, std::size_t each);
     void close() noexcept;

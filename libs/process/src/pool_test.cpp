@@ -1,6 +1,5 @@
 #include "pool_test.hpp"
 
-#include <tenure/core/dump.hpp>
 #include <tenure/core/observe.hpp>
 
 #include <algorithm>
@@ -470,19 +469,8 @@ int notes_and_hangs(const std::string& file) {
     note_pid(file);
     return hangs();
 }
-task<pid_t> noted(std::string file) {
-    while (pids_in(file).empty())
-        co_await sleep_for(1ms);
-    co_return pids_in(file).front();
-}
 int calls_in(const task_tree& t) {
     return static_cast<int>(std::ranges::count(t.entries, tree_entry::kind_of::call, &tree_entry::kind));
-}
-/// The call under the task of that name; the runtime's own entry: there is none.
-tree_entry call_of(const task_tree& t, const std::string& task_name) {
-    for (const tree_entry& e : t.entries)
-        if (e.kind == tree_entry::kind_of::call && t.entries[e.parent].task.name == task_name) return e;
-    return {};
 }
 
 TEST_P(Pools, R008_TheTreeOfTasksShowsTheCallsUnderThoseThatWaitForThem) {

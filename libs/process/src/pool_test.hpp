@@ -1,6 +1,7 @@
 // What the tests of pools share: a runtime, and what must be left at the end of each: no child, no descriptor, nothing counted.
 #pragma once
 #include <tenure/core/cleanup.hpp>
+#include <tenure/core/dump.hpp>
 #include <tenure/core/event.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/scope.hpp>
@@ -139,6 +140,18 @@ inline std::vector<pid_t> pids_in(const std::string& file) {
     for (pid_t pid = 0; in >> pid;)
         all.push_back(pid);
     return all;
+}
+
+inline task<pid_t> noted(std::string file) {
+    while (pids_in(file).empty())
+        co_await sleep_for(1ms);
+    co_return pids_in(file).front();
+}
+/// The call under the task of that name; the runtime's own entry: there is none.
+inline tree_entry call_of(const task_tree& t, const std::string& task_name) {
+    for (const tree_entry& e : t.entries)
+        if (e.kind == tree_entry::kind_of::call && t.entries[e.parent].task.name == task_name) return e;
+    return {};
 }
 
 /// The failure of a call that must die.

@@ -2,6 +2,7 @@
 #include "crash.hpp"
 #include "failure.hpp"
 #include "roles.hpp"
+#include "tree_teller.hpp"
 
 #include <tenure/core/operation.hpp>
 #include <tenure/core/runtime.hpp>
@@ -219,7 +220,9 @@ public:
           strand_(runtime_, *memory),
           parts_(memory, strand_),
           results_(memory.results()),
-          flushes_(output_is_read) {}
+          flushes_(output_is_read) {
+        tell_tasks_of(memory, runtime_.sched());
+    }
 
     void serve() {
         for (;;) {

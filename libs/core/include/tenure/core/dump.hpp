@@ -14,6 +14,12 @@ namespace tenure::inline v0::core {
 enum class task_activity : std::uint8_t { running, ready, waiting };
 const char* to_string(task_activity a) noexcept;
 
+/// What a process that runs a call said of the tasks in it. `none`: it runs no runtime, or was not asked. `missing`: it did not
+/// answer in time; it is stuck, stopped or busy.
+enum class process_answer : std::uint8_t { none, given, missing };
+/// How long a dump waits for the processes that run calls, for all of them together.
+inline constexpr base::duration dump_patience = std::chrono::milliseconds(100);
+
 /// A runtime, a task, one of a task's scopes in time, shields and groups, or a call that a task awaits and that another process
 /// runs.
 struct tree_entry {
@@ -38,6 +44,9 @@ struct tree_entry {
     base::time_point since = base::never; // it runs, within about 10 ms; never: that is not known
     std::uint64_t part = 0;               // which of its parts runs
     std::uint64_t parts = 0;              // 0: it has none
+    process_answer answer = process_answer::none;
+    std::string
+        tasks; // `given`: the trees of its runtimes, as it wrote them, in printable lines; at most 64 KiB
 };
 
 /// What lived in a runtime: each entry before those that it owns, which come in the order in which they began.

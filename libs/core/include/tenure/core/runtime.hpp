@@ -101,8 +101,10 @@ public:
         add_hook(std::move(hook));
     }
     audit_report audit();
-    /// What lives at this moment, as a tree; to_string() makes it readable. Threads: any, also inside a task.
-    task_tree dump() { return sched_->dump(); }
+    /// What lives at this moment, as a tree; to_string() makes it readable. A process that runs a call, and tasks for it, is
+    /// asked for these. Threads: any, also inside a task.
+    /// Timeout: `patience` for all such processes together; 0: none is asked.
+    task_tree dump(base::duration patience = dump_patience) { return sched_->dump(patience); }
     /// A new context below the runtime's own: cancelled when the runtime closes (context.hpp).
     core::context context();
     driver& io() noexcept { return sched_->io(); }

@@ -7,9 +7,12 @@
 //     what was launched.
 //  3. A runtime that had to abandon something stays in the table, shut: it is never freed, and its timers can still be taken
 //     out.
+//  4. Whoever watches the table hears of each change under its lock: what was heard last is how many there are.
 // The table's lock is a leaf: nothing is locked under it.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace tenure::inline v0::core::detail {
 
@@ -40,8 +43,14 @@ public:
     static bool retire(scheduler& s) noexcept;
     /// Not open any more: it could not be retired.
     static void shut(scheduler& s) noexcept;
-    /// The destructor's: for a runtime that never closed.
+    /// The destructor's: for a runtime that never closed. Waits for pins, too.
     static void strike(scheduler& s) noexcept;
+
+    /// All that live.
+    static std::vector<runtime_name> all();
+    /// Calls `changed` with the number of runtimes: now, and whenever it changes. One for a process, for ever.
+    /// It must not ask the table.
+    static void watch(void (*changed)(std::size_t runtimes) noexcept) noexcept;
 
 private:
     scheduler* runtime_ = nullptr;

@@ -14,6 +14,7 @@
 #include <tenure/core/detail/idle_workers.hpp>
 #include <tenure/core/detail/task_count.hpp>
 #include <tenure/core/detail/timer_queue.hpp>
+#include <tenure/core/detail/tree_sketch.hpp>
 #include <tenure/core/driver.hpp>
 #include <tenure/core/dump.hpp>
 
@@ -101,10 +102,13 @@ public:
     /// How many have not ended. Looks at each: for reports.
     std::size_t tasks();
     /// What lives at this moment. Threads: any, also while tasks run; a waiting task is held up for as long as its frames
-    /// are read, all that are ready while theirs are.
-    task_tree dump() { return dump(*root_); }
+    /// are read, all that are ready while theirs are. Then waits for processes that run calls, so long for all of them.
+    task_tree dump(base::duration patience = dump_patience) { return dump(*root_, patience); }
     /// Of `below` and what is below it.
-    task_tree dump(context_node& below);
+    task_tree dump(context_node& below, base::duration patience = dump_patience);
+    /// The first half of that, which waits for nobody.
+    tree_sketch sketch() { return sketch(*root_); }
+    tree_sketch sketch(context_node& below);
 
     std::size_t timers() noexcept { return timers_.size(); }
     // Registered callbacks that have neither run nor been stopped.

@@ -23,6 +23,7 @@ struct frame;
 class strand;
 class scheduler;
 class owned_timers;
+class tasks_elsewhere;
 
 enum class ending : std::uint8_t { returned, unwound };
 
@@ -33,9 +34,9 @@ public:
     virtual bool child_ended(strand& s, ending how) noexcept = 0;
     /// The wait that strand.wait(op, this) began has completed. Sets strand.next if it is not to be `resume`.
     virtual void woken(strand&) noexcept {}
-    /// For a dump, while that wait lasts: fills in the call by which another process works on it. False: none does.
-    /// Threads: any, under the lock of a context node.
-    virtual bool show_call(tree_entry&) const { return false; }
+    /// For a dump, while that wait lasts: fills in the call by which another process works on it, and, if it may have tasks
+    /// there, who knows them. False: no call does. Threads: any, under the lock of a context node.
+    virtual bool show_call(tree_entry&, base::ref<tasks_elsewhere>&) const { return false; }
 
 protected:
     ~link() = default;
@@ -78,7 +79,9 @@ public:
         next = step::park;
     }
     /// link::show_call() of what it waits for. By whoever has claimed it.
-    bool show_call(tree_entry& e) const { return waker_ && waker_->show_call(e); }
+    bool show_call(tree_entry& e, base::ref<tasks_elsewhere>& tasks) const {
+        return waker_ && waker_->show_call(e, tasks);
+    }
     /// The operation, from any thread, once. The frame, and the strand, may be gone when it returns.
     void complete() noexcept;
 

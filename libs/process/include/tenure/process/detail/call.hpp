@@ -123,8 +123,9 @@ public:
     virtual bool cancel(call_record& r, const base::cause_ptr& why) noexcept = 0;
     /// Its task goes away without having waited for it.
     virtual void forget(call_record& r) noexcept = 0;
-    /// Where it is, while it waits. False: it has ended.
-    virtual bool show(const call_record& r, core::tree_entry& e) = 0;
+    /// Where it is, while it waits, and who knows what tasks it has there. False: it has ended.
+    virtual bool show(const call_record& r, core::tree_entry& e,
+                      base::ref<core::detail::tasks_elsewhere>& tasks) = 0;
 
 protected:
     base::ref<block_store> store_; // constant after construction
@@ -143,7 +144,9 @@ public:
     bool child_ended(core::detail::strand&, core::detail::ending) noexcept final {
         return true;
     } // it starts no child
-    bool show_call(core::tree_entry& e) const final { return pool_->show(*record_, e); }
+    bool show_call(core::tree_entry& e, base::ref<core::detail::tasks_elsewhere>& tasks) const final {
+        return pool_->show(*record_, e, tasks);
+    }
 
     call_base(base::ref<call_taker> pool, std::unique_ptr<call_record> r) noexcept;
 

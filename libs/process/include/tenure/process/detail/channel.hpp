@@ -4,7 +4,7 @@
 //
 // WHO WRITES    header: the parent, before the worker exists · ring, slots: worker_ring.hpp · retired, cancel: the parent
 //               room_wanted: set by the worker, cleared by either · calls arena: the parent · results arena: the worker
-//               part: the worker, and the parent by give_up() · part_bytes, parts: the worker
+//               part: the worker, and the parent by give_up() · part_bytes, parts: the worker · tree: tree_words.hpp
 // INVARIANTS
 //  1. The arenas are queues: blocks are taken in the order of the tasks, and given back in that order. A call's block is given
 //     back when the task is retired or has run; a result's when `retired` has passed its task.
@@ -18,6 +18,7 @@
 #pragma once
 #include <tenure/base/clock.hpp>
 #include <tenure/io/unique_fd.hpp>
+#include <tenure/process/detail/tree_words.hpp>
 #include <tenure/process/detail/worker_ring.hpp>
 #include <tenure/runner/item_turn.hpp>
 
@@ -128,6 +129,9 @@ struct channel {
     channel_header header;
     alignas(64) std::atomic<std::uint64_t> retired{0}; // the parent needs nothing of tasks below this one
     std::atomic<std::uint32_t> room_wanted{0}; // 1: the worker sleeps on this word until `retired` moves
+    basic_tree_words<shared_atomic> tree;
+    std::uint64_t tree_at = 0; // offset of the memory for its text
+    std::uint64_t tree_bytes = 0;
     alignas(64) std::atomic<std::uint64_t> cancel{0}; // the task that is to stop
     std::uint32_t cancel_reason = 0;                  // base::reason
     std::array<char, 180> cancel_text{};              // ends with 0
@@ -140,7 +144,12 @@ struct channel {
 };
 // As the protocol's description has them.
 static_assert(offsetof(channel_header, idle_ns) == 56 && offsetof(channel, retired) == 64 &&
-              offsetof(channel, room_wanted) == 72 && offsetof(channel, cancel) == 128 &&
+              offsetof(channel, room_wanted) == 72 && offsetof(channel, tree) == 80 &&
+              offsetof(decltype(channel::tree), answered) == 4 &&
+              offsetof(decltype(channel::tree), tells) == 8 &&
+              offsetof(decltype(channel::tree), size) == 12 &&
+              offsetof(decltype(channel::tree), until) == 16 && offsetof(channel, tree_at) == 104 &&
+              offsetof(channel, tree_bytes) == 112 && offsetof(channel, cancel) == 128 &&
               offsetof(channel, cancel_reason) == 136 && offsetof(channel, cancel_text) == 140 &&
               offsetof(channel, part) == 320 && offsetof(channel, part_bytes) == 328 &&
               offsetof(channel, ring) == 384 && offsetof(ring_words, parent_waits) == 4 &&
@@ -148,6 +157,9 @@ static_assert(offsetof(channel_header, idle_ns) == 56 && offsetof(channel, retir
               offsetof(ring_words, slot) == 128 && offsetof(call_slot, size) == 8 &&
               offsetof(call_slot, deadline) == 16 && offsetof(call_slot, kind) == 24 &&
               offsetof(call_slot, flags) == 28 && offsetof(call_slot, bytes) == 32);
+
+/// Of the text of a tree, at most; a whole number of pages.
+inline constexpr std::uint64_t most_tree_bytes = std::uint64_t{64} << 10;
 
 inline std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
@@ -173,6 +185,7 @@ public:
     std::span<std::byte> calls() const noexcept { return calls_; }
     std::span<std::byte> results() const noexcept { return results_; }
     std::span<std::byte> parts() const noexcept { return parts_; }
+    std::span<std::byte> tree() const noexcept { return tree_; }
     int fd() const noexcept { return fd_.get(); }
     /// Others have it.
     void close_fd() noexcept { fd_.reset(); }
@@ -186,6 +199,7 @@ private:
     std::span<std::byte> calls_;
     std::span<std::byte> results_;
     std::span<std::byte> parts_;
+    std::span<std::byte> tree_;
 };
 
 inline constexpr std::uint64_t kept_bytes = std::uint64_t{256}
