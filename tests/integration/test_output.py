@@ -43,7 +43,7 @@ class Streams(Case):
     def test_outputs_of_items_never_mix(self):
         script = 'for i in 1 2 3 4 5; do echo "$1 $i"; echo "$1 $i" >&2; sleep 0.002; done'
         items = [str(n) for n in range(40)]
-        run = self.run_map("-j8", "sh", "-c", script, "sh", ":::", *items, status=0)
+        run = self.run_map("-j8", "--progress", "none", "sh", "-c", script, "sh", ":::", *items, status=0)
         for lines in (run.out.decode().splitlines(), run.lines[:200]):
             self.assertEqual(len(lines), 200)
             for at in range(0, 200, 5):
