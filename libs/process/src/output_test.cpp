@@ -358,6 +358,7 @@ TEST_P(Output, AListenerThatDoesNotReturnHoldsUpNeitherCallsNorTheClose) {
 }
 
 TEST_P(Output, AListenerThatIsStuckWhileThePoolClosesIsLeftBehind) {
+    const std::size_t before = count_entries("/proc/self/fd");
     auto release = std::make_shared<std::latch>(1);
     auto left = std::make_shared<std::latch>(1);
     {
@@ -370,6 +371,10 @@ TEST_P(Output, AListenerThatIsStuckWhileThePoolClosesIsLeftBehind) {
     }
     release->count_down();
     left->wait();
+    // What was left behind lets go of its pipes a moment later.
+    const auto end = std::chrono::steady_clock::now() + long_enough;
+    while (count_entries("/proc/self/fd") != before && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
 }
 
 TEST_P(Output, ThePoolMayBeClosedWhereALineIsTaken) {
