@@ -280,6 +280,22 @@ TEST_F(MapInProcesses, R008_TheTreeOfTasksShowsWhichItemAWorkerRuns) {
     p.close();
     EXPECT_EQ(all_of(std::move(results)).size(), 10u);
 }
+TEST_F(MapInProcesses, AWorkerHasMoreCallsAtOnceIfTheyAreSmall) {
+    for (const auto& [batch, expected] : {std::pair<std::size_t, long>{1, 32}, {15, 32}, {16, 16}}) {
+        process::pool p(rt(), {.workers = 1, .grace = 20ms});
+        const std::vector<int> items(1000, stuck);
+        auto results = parallel::map_outcomes(rt(), p, items, acts{}, {.batch_size = batch});
+        const auto calls = [this] {
+            return std::ranges::count(rt().dump().entries, core::tree_entry::kind_of::call,
+                                      &core::tree_entry::kind);
+        };
+        while (calls() < expected)
+            std::this_thread::yield();
+        EXPECT_EQ(calls(), expected) << batch; // all of its jobs have one now
+        p.close();
+        EXPECT_EQ(all_of(std::move(results)).size(), items.size());
+    }
+}
 TEST_F(MapInProcesses, WorkersThatLeaveAfterTheirTimeCostNoOtherItems) {
     process::pool& p = workers({.workers = 1, .grace = 5s});
     const auto leaves_late = [](int i) {
