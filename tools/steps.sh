@@ -15,10 +15,12 @@ one_at_a_time() {
     fi
 }
 
-# What a reader needs of a failed step: compiler errors and failing tests, without the lines of those that passed.
+# What a reader needs of a failed step: compiler errors, and what failing tests printed, without the lines of those that
+# passed or were skipped.
 show_failure() {
-    grep -vE -e '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .* Passed )|^\[[0-9]+/[0-9]+\] ' \
-        -e '^-- |^Preset CMake variables|^  [A-Z_]+="|^[0-9]+ warnings? generated\.$' "$1" |
+    sed '/^The following tests did not run:/,/^$/d' "$1" |
+        grep -vE -e '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+: .*( Passed |\*\*\*Skipped ))|^\[[0-9]+/[0-9]+\] ' \
+            -e '^-- |^Preset CMake variables|^  [A-Z_]+="|^[0-9]+ warnings? generated\.$' |
         tail -n 200 | sed 's/^/    /'
     echo "    (whole log: $1)"
 }

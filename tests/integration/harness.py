@@ -9,6 +9,7 @@ Waiting is always for a condition, with a deadline.
 """
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import re
@@ -53,6 +54,21 @@ def poll_until(condition, what, limit=LIMIT, every=0.005):
         if time.monotonic() > end:
             raise AssertionError(f"waited {limit} s for {what() if callable(what) else what}")
         time.sleep(every)
+
+
+def remove_empty_cgroup(path):
+    """Removes a control group whose processes are at their end: they leave it after all else that tells of them."""
+    def removed():
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:  # another run has done it
+            pass
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
+    poll_until(removed, f"the control group {path} to be empty")
 
 
 # ---- results of a run

@@ -1,10 +1,9 @@
 """Commands that cannot be started or do not succeed: each item says why, a shared reason is told once."""
-import contextlib
 import os
 import re
 import subprocess
 
-from harness import TENURE, Case, as_nobody, poll_until
+from harness import TENURE, Case, as_nobody, poll_until, remove_empty_cgroup
 from processes import cgroup_mount, marked
 
 
@@ -205,7 +204,7 @@ class DeafToSigkill(Case):
             os.mkdir(self.freezer)
         except OSError:
             self.skipTest("no freezer of version 1 here, or not ours to use")
-        self.addCleanup(os.rmdir, self.freezer)
+        self.addCleanup(remove_empty_cgroup, self.freezer)
 
     def thaw(self):
         with open(os.path.join(self.freezer, "freezer.state"), "w", encoding="ascii") as file:
@@ -219,8 +218,7 @@ class DeafToSigkill(Case):
         poll_until(gone, "the end of what was frozen")
         for run in self.running:
             for folder, _, _ in os.walk(run.cgroup() or "/nowhere", topdown=False):
-                with contextlib.suppress(FileNotFoundError):  # another run has done it
-                    os.rmdir(folder)  # the run could not: it was in use
+                remove_empty_cgroup(folder)  # the run could not: it was in use
 
     def test_the_run_goes_on_and_ends_and_names_it(self):
         script = ('if [ $1 = a ]; then echo $$ > $F/tasks; echo FROZEN > $F/freezer.state; fi; echo "item $1"')

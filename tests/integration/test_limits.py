@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from harness import HOLD, Case, isolation_works, poll_until
+from harness import HOLD, Case, isolation_works, poll_until, remove_empty_cgroup
 from processes import stat_of
 
 
@@ -93,7 +93,7 @@ class Jobs(Case):
             group = os.path.join(parent, f"tenure-it-{os.getpid()}")
             try:
                 os.mkdir(group)
-                self.addCleanup(os.rmdir, group)
+                self.addCleanup(remove_empty_cgroup, group)
                 with open(os.path.join(group, limit), "w", encoding="ascii") as file:
                     file.write(value)
             except OSError:
