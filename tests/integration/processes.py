@@ -1,4 +1,5 @@
 """The process table, read from /proc."""
+import contextlib
 import os
 import re
 
@@ -17,6 +18,16 @@ def stat_of(pid):
 
 def pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def pids_of(user):
+    """The processes of a user."""
+    found = []
+    for pid in pids():
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            if os.stat(f"/proc/{pid}").st_uid == user:
+                found.append(pid)
+    return found
 
 
 def children(pid):

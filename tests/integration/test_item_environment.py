@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import Case, isolation_works, limit_to, poll_until
+from harness import Case, given_time, isolation_works, limit_to, poll_until
 from processes import children, cgroup_mount, stat_of, tree
 
 
@@ -97,14 +97,16 @@ class Environment(Case):
         self.assertEqual(run.out.decode().splitlines(),
                          [os.path.realpath(self.path("here")), "hello world", "0027", "321", "4096", str(nice)])
 
+    @given_time
     def test_control_groups_that_items_make_are_removed_with_theirs(self):
         own = self.run_map("sed", "-n", "s/^0:://p", ":::", "/proc/self/cgroup", status=0).out.decode().strip()
         if "/tenure-" not in own:
             self.skipTest("no control groups can be made here")
         make = 'd="$MOUNT$(sed -n s/^0:://p /proc/self/cgroup)/mine/deeper"; mkdir -p "$d" && echo "$d"; '
-        for then, status in ('echo $$ > "$d/cgroup.procs"', 0), ('trap "" TERM; sleep 60', 1):
-            result = self.run_map("-j1", "--timeout", "200ms", "--grace", "100ms", "sh", "-c", make + then, "sh", ":::",
-                                  "1", "2", "3", env=self.environment(MOUNT=cgroup_mount()), status=status)
+        for then, status, words in (('echo $$ > "$d/cgroup.procs"', 0, []),
+                                    ('trap "" TERM; sleep 60', 1, ["--timeout", f"{0.4 * self.second * 1000:.0f}ms"])):
+            result = self.run_map("-j1", *words, "--grace", "100ms", "sh", "-c", make + then, "sh", ":::", "1", "2", "3",
+                                  env=self.environment(MOUNT=cgroup_mount()), status=status)
             self.assertEqual(result.out.count(b"/mine/deeper\n"), 3, result)
 
     def test_no_variable_of_ours_is_added(self):

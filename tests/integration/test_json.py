@@ -5,7 +5,7 @@ import datetime
 import os
 import signal
 
-from harness import HOLD, Case
+from harness import HOLD, Case, given_time
 
 SUMMARY = {"event", "ending", "exit_status", "done", "failed", "timed_out", "stopped", "retried", "not_started",
            "wall_ms", "cpu_ms"}
@@ -60,10 +60,11 @@ class Events(Case):
         self.assertEqual(sum(retried.values()), summary["retried"])
         return events, ended, output
 
+    @given_time
     def test_a_run_with_every_kind_of_end(self):
         script = ('echo "out $1"; echo "err $1" >&2; case $1 in fail) exit 3;; die) kill -SEGV $$;; '
                   'slow) exec sleep 60;; esac')
-        run = self.run_map("-j2", "--json", "--timeout", "1s", "--retries", "1", "sh", "-c", script, "sh",
+        run = self.run_map("-j2", "--json", "--timeout", f"{self.second}s", "--retries", "1", "sh", "-c", script, "sh",
                            ":::", "good", "fail", "die", "slow", "fine", status=1)
         _, ended, output = self.check(run)
         self.assertEqual({seq: (e["status"], e["exit"], e["signal"], e["timed_out"]) for seq, e in ended.items()},
@@ -72,7 +73,7 @@ class Events(Case):
                           5: ("succeeded", 0, None, False)})
         for seq, item in enumerate(("good", "fail", "die", "slow", "fine"), 1):
             self.assertEqual(output[seq], {"stdout": f"out {item}\n".encode(), "stderr": f"err {item}\n".encode()})
-        self.assertGreaterEqual(ended[4]["wall_ms"], 1000)
+        self.assertGreaterEqual(ended[4]["wall_ms"], 1000 * self.second)
 
     def test_bytes_that_are_no_text_come_as_base64(self):
         blob = bytes(range(256)) * 2

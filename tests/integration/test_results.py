@@ -4,7 +4,7 @@ import os
 import resource
 import subprocess
 
-from harness import TENURE, Case, as_nobody, limit_to
+from harness import TENURE, Case, as_nobody, given_time, limit_to
 
 
 def status_of(text):
@@ -40,10 +40,11 @@ class Stored(Case):
         self.assertGreaterEqual(float(status["wall_ms"]), 180)  # it counts from when the warden sees that it runs
         self.assertLess(float(status["cpu_ms"]), float(status["wall_ms"]))
 
+    @given_time
     def test_how_items_ended(self):
         script = ('echo said; case $1 in fail) exit 3;; die) kill -SEGV $$;; slow) exec sleep 60;; '
                   'twice) [ -e "$D/tried" ] || { touch "$D/tried"; exit 9; };; esac')
-        self.run_map("-j1", "--timeout", "1s", "--retries", "1", "--results", "r", "sh", "-c", script, "sh",
+        self.run_map("-j1", "--timeout", f"{self.second}s", "--retries", "1", "--results", "r", "sh", "-c", script, "sh",
                      ":::", "fail", "die", "slow", "twice", status=1)
         wanted = {"1": ("failed", "3", "", "0", "2", "exit status 3"),
                   "2": ("failed", "", "SIGSEGV", "0", "2", "killed by SIGSEGV"),

@@ -5,7 +5,7 @@ import subprocess
 import threading
 
 from harness import Case, as_nobody, limit_to, poll_until
-from processes import children, memory_kib
+from processes import children, memory_kib, pids_of
 
 
 class Descriptors(Case):
@@ -55,8 +55,7 @@ class Processes(Case):
     def test_a_limit_on_processes_drops_nothing(self):
         # Root is not bound by it, so root tests as a user who has no other process.
         user, binary = as_nobody(self)
-        others = 0 if user else sum(os.stat(f"/proc/{p}").st_uid == os.getuid() for p in os.listdir("/proc")
-                                    if p.isdigit())
+        others = 0 if user else len(pids_of(os.getuid()))
         for room in (4, 5, 7):  # guard, engine and wardens count as well
             with self.subTest(room):
                 run = self.start(command=[binary, "map", "-j4", "--deadline", "25s", "sh", "-c",
@@ -85,8 +84,7 @@ class Processes(Case):
             return
         hog = self.start(command=["sh", "-c", "for i in 1 2 3 4 5; do sleep 60 & done; wait"], **user)
         limit = limit_to(resource.RLIMIT_NPROC, 6 + 2)  # guard and engine fit, a warden does not
-        poll_until(lambda: sum(os.stat(f"/proc/{p}").st_uid == user["user"] for p in os.listdir("/proc")
-                               if p.isdigit() and os.path.exists(f"/proc/{p}")) == 6, "the hog")
+        poll_until(lambda: len(pids_of(user["user"])) == 6, "the hog")
         run = self.start(command=[binary, "map", "-j2", "echo", ":::", "a", "b", "c"], preexec_fn=limit, **user)
         self.assertRaises(subprocess.TimeoutExpired, run.popen.wait, 0.5)
         for pid in children(hog.pid):
