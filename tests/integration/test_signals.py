@@ -61,6 +61,21 @@ class First(Case):
                     os.kill(pid, signal.SIGTERM)
         self.check_polite(self.interrupt(POLITE, pkill))
 
+    def test_one_request_to_the_group_is_one_however_late_the_guard_is(self):
+        script = POLITE.replace("exit 0", 'until [ -e \\"$D/go\\" ]; do sleep 0.01; done; echo bye; exit 0')
+        run = self.start("-j1", "--grace", "60s", "sh", "-c", script, "sh", ":::", "a", start_new_session=True)
+        self.witness.wait_lines(1)
+        os.kill(run.pid, signal.SIGSTOP)
+        os.killpg(run.pid, signal.SIGTERM)
+        poll_until(lambda: self.read_lines("heard"), "SIGTERM to arrive")
+        time.sleep(0.15)  # two copies that come in one way are less apart
+        os.kill(run.pid, signal.SIGCONT)
+        time.sleep(0.3)  # time in which a wrong tenure would take the guard's copy for a second request
+        self.write("go", "")
+        result = run.finish()
+        self.assertEqual((result.status, result.out), (130, b"bye\n"), result)
+        self.assert_clean(result)
+
     def test_what_ignores_sigterm_is_killed_after_the_grace(self):
         result = self.interrupt(STUBBORN, lambda run: run.signal(signal.SIGINT), "--grace", "700ms")
         self.assertEqual(self.read_lines("heard"), ["term", "term"])

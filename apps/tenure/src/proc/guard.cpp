@@ -130,6 +130,10 @@ private:
     int status_ = 0;
 };
 
+bool is_forwarded(const signalfd_siginfo& signal, pid_t guard) {
+    return signal.ssi_code == SI_QUEUE && static_cast<pid_t>(signal.ssi_pid) == guard;
+}
+
 int cannot_start(const char* what) {
     std::fprintf(stderr, "tenure: cannot start: %s: %s\n", what, std::strerror(errno));
     return no_engine;
@@ -236,19 +240,21 @@ void stop_self() {
 }
 
 pid_t origin(const signalfd_siginfo& signal, pid_t guard) {
-    if (signal.ssi_code == SI_QUEUE && static_cast<pid_t>(signal.ssi_pid) == guard) return signal.ssi_int;
-    return static_cast<pid_t>(signal.ssi_pid);
+    return is_forwarded(signal, guard) ? signal.ssi_int : static_cast<pid_t>(signal.ssi_pid);
 }
 
 bool interrupt_filter::fresh(const signalfd_siginfo& signal, pid_t guard,
                              std::chrono::steady_clock::time_point now) {
     const pid_t sender = origin(signal, guard);
-    const bool copy = signal.ssi_code != SI_KERNEL && signal.ssi_signo == signo_ && sender == sender_ &&
-                      now - when_ < std::chrono::milliseconds(100);
-    if (copy) return false;
+    if (signal.ssi_code == SI_KERNEL || signal.ssi_signo != signo_ || sender != sender_) *this = {};
+    if (signal.ssi_code == SI_KERNEL) return true;
     signo_ = signal.ssi_signo;
     sender_ = sender;
-    when_ = now;
+    way& came = is_forwarded(signal, guard) ? forwarded_ : direct_;
+    if (came.requests > 0 && now - came.last < std::chrono::milliseconds(100)) return false;
+    came.last = now;
+    if (++came.requests <= requests_) return false;
+    requests_ = came.requests;
     return true;
 }
 

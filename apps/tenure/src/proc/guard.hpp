@@ -72,14 +72,22 @@ pid_t origin(const signalfd_siginfo& signal, pid_t guard);
 /// then the whole process group: guard and engine get the same request, and the guard forwards it.
 class interrupt_filter {
 public:
-    /// Returns: false if the same process sent the same signal less than 100 ms before. What the terminal sends
-    /// comes once, and is always fresh.
+    /// Returns: false for a copy. A request to the whole group comes in two ways, directly and forwarded, however late
+    /// the guard is: so as many requests have come as signals in the way that brought more. In one way, what the same
+    /// process sends again within 100 ms is a copy. What the terminal sends comes once, and is always fresh.
     bool fresh(const signalfd_siginfo& signal, pid_t guard, std::chrono::steady_clock::time_point now);
 
 private:
-    std::uint32_t signo_ = 0;
+    struct way {
+        unsigned requests = 0;
+        std::chrono::steady_clock::time_point last{};
+    };
+
+    std::uint32_t signo_ = 0; // since another signal, or one of another sender
     pid_t sender_ = -1;
-    std::chrono::steady_clock::time_point when_{};
+    way direct_;
+    way forwarded_;
+    unsigned requests_ = 0; // the larger of the two
 };
 
 } // namespace tenure::inline v0::app

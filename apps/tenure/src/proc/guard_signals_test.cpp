@@ -49,6 +49,25 @@ TEST(InterruptFilter, CopiesOfOneRequestCountOnce) {
     EXPECT_TRUE(filter.fresh(from(7), guard, start + 100ms));
 }
 
+TEST(InterruptFilter, ACopyMayComeLate) {
+    interrupt_filter filter;
+    const clock::time_point start{};
+    EXPECT_TRUE(filter.fresh(from(7), guard, start)); // to the whole group, with a guard that has no time
+    EXPECT_FALSE(filter.fresh(forwarded(7), guard, start + 3s));
+    EXPECT_TRUE(
+        filter.fresh(forwarded(7), guard, start + 4s)); // the next time it is the engine that has none
+    EXPECT_FALSE(filter.fresh(from(7), guard, start + 9s));
+    EXPECT_TRUE(filter.fresh(from(7), guard, start + 10s));
+}
+
+TEST(InterruptFilter, EachRequestToOneOfThemCounts) {
+    interrupt_filter engine_only, guard_only;
+    for (clock::time_point now{}; now < clock::time_point(1s); now += 100ms) {
+        EXPECT_TRUE(engine_only.fresh(from(7), guard, now));
+        EXPECT_TRUE(guard_only.fresh(forwarded(7), guard, now));
+    }
+}
+
 TEST(InterruptFilter, AnotherSenderOrSignalIsFresh) {
     interrupt_filter filter;
     const clock::time_point start{};
