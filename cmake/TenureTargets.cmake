@@ -71,6 +71,13 @@ function(tenure_test name)
     target_compile_options(${name} PRIVATE ${TENURE_TEST_OPTIONS})
     target_compile_definitions(${name} PRIVATE
         TENURE_BIN_DIR="${TENURE_BIN_DIR}" TENURE_TEST_BIN_DIR="${TENURE_TEST_BIN_DIR}")
+    # What nearly every test includes, parsed once: a sixth of the time to compile a test. Pays from four files on.
+    list(LENGTH arg_SOURCES count)
+    if(count GREATER_EQUAL 4)
+        target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <algorithm> <array> <atomic> <chrono> <coroutine>
+            <cstdint> <exception> <functional> <map> <memory> <mutex> <optional> <random> <string> <string_view>
+            <thread> <tuple> <utility> <variant> <vector>)
+    endif()
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${TENURE_TEST_BIN_DIR}")
     tenure_join_aggregate(${arg_LABEL} ${name})
     set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
