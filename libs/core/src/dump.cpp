@@ -186,11 +186,13 @@ std::string time_until(base::time_point at, base::time_point now) {
 
 void describe_call(std::string& out, const tree_entry& e, base::time_point now) {
     out += "call";
-    if (e.process == 0) {
+    if (e.process == 0 && e.doing == task_activity::ready) {
         out += ", queued";
         return;
     }
-    out += " " + std::to_string(e.task.id) + " in process " + std::to_string(e.process);
+    // A process may begin a call before its pool has heard which process that is.
+    out += " " + std::to_string(e.task.id);
+    if (e.process != 0) out += " in process " + std::to_string(e.process);
     out += e.doing == task_activity::ready ? ", has not begun" : ", running";
     if (e.since != base::never) out += ", begun " + time_until(e.since, now);
     if (e.parts != 0 && e.doing == task_activity::running)

@@ -125,6 +125,11 @@ TEST(TaskTree, R008_WhatAnotherProcessSaysStandsUnderItsCall) {
     EXPECT_TRUE(to_string(t).ends_with(
         "    call 1 in process 4711, running, its tasks are not known: it did not answer\n"))
         << to_string(t);
+    t.entries[2].process = 0; // it is not known yet
+    EXPECT_TRUE(to_string(t).ends_with("    call 1, running, its tasks are not known: it did not answer\n"))
+        << to_string(t);
+    t.entries[2].doing = task_activity::ready;
+    EXPECT_TRUE(to_string(t).ends_with("    call, queued\n")) << to_string(t);
 }
 TEST_F(Dump, R008_CancelledTaskInItsCleanupSaysWhy) {
     auto f = rt_.submit({.name = "cleans"}, []() -> task<> {

@@ -40,7 +40,7 @@ struct tree_entry {
     base::cause_ptr why;
 
     // Of a call.
-    int process = 0;                      // who has it; 0: nobody yet
+    int process = 0;                      // who has it; 0: nobody, or one that its pool has not heard of yet
     base::time_point since = base::never; // it runs, within about 10 ms; never: that is not known
     std::uint64_t part = 0;               // which of its parts runs
     std::uint64_t parts = 0;              // 0: it has none
