@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 case $way in
 find_package)
     "$cmake" --install "$build" --prefix "$work/prefix" >"$work/install.log"
-    options=("-DCMAKE_PREFIX_PATH=$work/prefix")
+    options=("-DCMAKE_PREFIX_PATH=$work/prefix" -DCMAKE_BUILD_TYPE=Release)
     "$work/prefix/bin/tenure" --help >"$work/help.txt"
     grep -q 'tenure' "$work/help.txt" || { echo "the installed command has no help"; exit 1; }
     # What was installed must not refer to where it was built.
@@ -21,12 +21,11 @@ find_package)
     fi
     ;;
 add_subdirectory)
-    options=("-DTENURE_SOURCE=$source")
+    options=("-DTENURE_SOURCE=$source" -DCMAKE_BUILD_TYPE=Debug) # the quickest to build, and the other one
     ;;
 esac
 
-"$cmake" -G Ninja -S "$here/consumer" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" \
-    -DCMAKE_BUILD_TYPE=Release "${options[@]}"
+"$cmake" -G Ninja -S "$here/consumer" -B "$work/build" -DCMAKE_CXX_COMPILER="$compiler" "${options[@]}"
 "$cmake" --build "$work/build" -j "$(nproc)"
 "$work/build/layer_alone"
 "$work/build/wire_alone"
