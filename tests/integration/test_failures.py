@@ -146,12 +146,15 @@ class Summary(Case):
         self.assertRegex(slowest[0], r"item 2  timed out +slow")
         self.assertIn("(2 attempts)", run.text)
 
+    @given_time
     def test_slowest_items_come_longest_first(self):
-        run = self.run_map("-j8", "--json", "sleep", ":::", "0.2", "0.1", "0.3", "0.01", "0.4", "0.02", "0.5", status=0)
+        times = [tenths * self.second / 10 for tenths in (6, 1, 4, 0.1, 2, 0.2, 8)]
+        run = self.run_map("-j8", "--json", "sleep", ":::", *map(str, times), status=0)
         took = {event["seq"]: event["wall_ms"] for event in run.events if event["event"] == "end"}
         start = next(i for i, line in enumerate(run.lines) if line.startswith("slowest"))
         named = [int(re.search(r"item (\d+)  [\d.]+", line).group(1)) for line in run.lines[start:start + 5]]
         self.assertEqual([took[seq] for seq in named], sorted(took.values(), reverse=True)[:5], run)
+        self.assertEqual([times[seq - 1] for seq in named[:4]], sorted(times, reverse=True)[:4], run)
 
     def test_cpu_time_counts_daemons_of_the_item(self):
         burn = "n=0; while [ $n -lt 300000 ]; do n=$((n+1)); done"

@@ -123,7 +123,7 @@ class Timeout(Case):
     def test_an_item_that_takes_too_long_is_ended_and_counted(self):
         run = self.run_map("-j2", "--timeout", f"{self.second}s", "sleep", ":::", "60", "0.01", status=1)
         self.assertEqual(run.counts, {"done": 1, "failed": 0, "timed out": 1, "retried": 0})
-        self.assertLess(run.took, 3 * self.second)
+        self.assertLess(run.took, self.second + 2)
         self.assertIn("timed out (1 item)", run.text)
 
     @given_time
@@ -144,7 +144,7 @@ class Timeout(Case):
         self.assertEqual(len(self.read_lines("term")), 1)
         self.assertGreater(term - start, 0.2)
         self.assertGreater(alive - term, 0.2)
-        self.assertLess(run.took, 4 * self.second)
+        self.assertLess(run.took, 2 * self.second + 2)
 
     def test_grace_zero_kills_at_once(self):
         run = self.run_map("--timeout", "200ms", "--grace", "0s", "sh", "-c",
@@ -159,7 +159,7 @@ class Timeout(Case):
                            status=1)
         self.assertEqual(run.counts, {"done": 1, "failed": 0, "timed out": 1, "retried": 0})
         self.assertEqual(run.out, b"heard\n")  # it is continued so that it can obey SIGTERM
-        self.assertLess(run.took, 3 * self.second)
+        self.assertLess(run.took, self.second + 2)
 
     def test_a_child_that_stops_itself_and_is_continued_by_somebody(self):
         run = self.start("-j1", "sh", "-c", HOLD + "kill -STOP $$; echo went on", "sh", ":::", "a")
@@ -186,7 +186,7 @@ class Timeout(Case):
         script = HOLD + 'trap "" TERM; setsid sleep 61.25 & while :; do sleep 0.05; done'
         run = self.run_map("-j2", "--timeout", f"{self.second}s", "--grace", "500ms", "sh", "-c", script, "sh", ":::",
                            "a", "b", status=1)
-        self.assertLess(run.took, (1 + 0.5 + 2) * self.second)
+        self.assertLess(run.took, self.second + 0.5 + 2)
         self.assertEqual(run.counts["timed out"], 2)
         self.assertEqual(len(self.witness.lines()), 2)
         found = subprocess.run(["pgrep", "-f", "sleep 61.25"], capture_output=True)
@@ -204,7 +204,7 @@ class Deadline(Case):
     def test_the_whole_run_ends_with_124(self):
         script = HOLD + "exec sleep 60"
         run = self.run_map("-j2", "--deadline", f"{self.second}s", "sh", "-c", script, "sh", ":::", *"abcde", status=124)
-        self.assertLess(run.took, 4 * self.second)
+        self.assertLess(run.took, self.second + 3)
         self.assertEqual(run.counts["done"], 0)
         self.assertIn("ended     by --deadline", run.text)
         self.assertIn("2 items while running", run.text)
@@ -217,7 +217,8 @@ class Deadline(Case):
         self.assertEqual(run.out, b"bye\n")
 
     def test_a_run_that_is_done_in_time_is_not_touched(self):
-        self.run_map("--deadline", f"{2 * LIMIT}s", "true", ":::", "a", status=0)
+        run = self.run_map("--deadline", f"{2 * LIMIT}s", "true", ":::", "a", status=0)
+        self.assertLess(run.took, 10)
 
     def test_it_fires_while_waiting_for_standard_input(self):
         run = self.start("--deadline", "300ms", "cat", stdin=subprocess.PIPE)
@@ -227,7 +228,8 @@ class Deadline(Case):
         self.assertIn("not read yet", result.text)
 
     def test_it_fires_while_an_item_waits_to_be_tried_again(self):
-        self.run_map("--deadline", "500ms", "--retries", "1000", "false", ":::", "a", status=124)
+        run = self.run_map("--deadline", "500ms", "--retries", "1000", "false", ":::", "a", status=124)
+        self.assertLess(run.took, 5)
 
 
 class Retries(Case):
@@ -256,6 +258,7 @@ class Retries(Case):
         pauses = [later - earlier for earlier, later in zip(tries, tries[1:])]
         for pause, least in zip(pauses, (0.075, 0.15, 0.3)):
             self.assertGreaterEqual(pause, least)
+        self.assertLess(run.took, 5)
         told = [event["delay_ms"] for event in run.events if event["event"] == "retry"]
         for pause, least in zip(told, (75, 150, 300)):
             self.assertTrue(least <= pause <= 2 * least, told)
@@ -293,4 +296,4 @@ class NeighboursOfSlowOnes(Case):
         self.assert_clean(result)
         self.assertEqual(result.counts["done"], 20, result)
         self.assertEqual(result.counts["timed out"], 1, result)
-        self.assertLess(result.took, 8 * self.second)
+        self.assertLess(result.took, 3 * self.second + 5)

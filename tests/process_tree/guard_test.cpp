@@ -22,9 +22,7 @@ pid_t start_guard(const engine_function& engine, bool ignore_children = false) {
     const pid_t guard = fork();
     if (guard == 0) {
         if (ignore_children) signal(SIGCHLD, SIG_IGN);
-        // The tests may run in the background, where SIGINT and SIGQUIT are ignored, or under nohup.
-        for (const int number : {SIGINT, SIGQUIT, SIGHUP})
-            signal(number, SIG_DFL);
+        hear_interrupts();
         _exit(run_guard({2, false}, engine));
     }
     return guard;

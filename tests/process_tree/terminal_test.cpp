@@ -90,9 +90,8 @@ private:
     if (job == 0) {
         setpgid(0, 0);
         tcsetpgrp(STDIN_FILENO, getpid());
-        // The tests may run in the background, where SIGINT and SIGQUIT are ignored, or under nohup.
-        for (const int number : {SIGTTOU, SIGINT, SIGQUIT, SIGHUP})
-            signal(number, SIG_DFL);
+        signal(SIGTTOU, SIG_DFL);
+        hear_interrupts();
         fcntl(log, F_SETFD, FD_CLOEXEC);
         _exit(run_guard({1, false},
                         [&](const engine_context& context) { return terminal_job(log, tty).run(context); }));

@@ -205,6 +205,11 @@ std::size_t strangers(warden_set& wardens) {
     return count;
 }
 
+void hear_interrupts() {
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP})
+        signal(number, SIG_DFL);
+}
+
 void signal_process(pid_t pid, int signal) {
     if (pid <= 1) std::abort();
     kill(pid, signal);

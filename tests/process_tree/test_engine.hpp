@@ -92,6 +92,9 @@ bool no_child_within(std::chrono::milliseconds limit);
 /// Everything below this process that is not a warden of `wardens`, and no zombie.
 std::size_t strangers(warden_set& wardens);
 
+/// For what stands for the command: the tests may run in the background, where SIGINT and SIGQUIT are ignored, or under nohup.
+void hear_interrupts();
+
 /// kill() for one process, or for a process group, that this test has started. Aborts when `pid` is none: -1, of a
 /// fork that failed, would mean every process of the machine, and 0 the test's own group.
 void signal_process(pid_t pid, int signal);

@@ -250,12 +250,12 @@ bool interrupt_filter::fresh(const signalfd_siginfo& signal, pid_t guard,
     if (signal.ssi_code == SI_KERNEL) return true;
     signo_ = signal.ssi_signo;
     sender_ = sender;
-    way& came = is_forwarded(signal, guard) ? forwarded_ : direct_;
+    const bool forwarded = is_forwarded(signal, guard);
+    way& came = forwarded ? forwarded_ : direct_;
+    const way& other = forwarded ? direct_ : forwarded_;
     if (came.requests > 0 && now - came.last < std::chrono::milliseconds(100)) return false;
     came.last = now;
-    if (++came.requests <= requests_) return false;
-    requests_ = came.requests;
-    return true;
+    return ++came.requests > other.requests;
 }
 
 } // namespace tenure::inline v0::app

@@ -87,7 +87,6 @@ private:
     pid_t sender_ = -1;
     way direct_;
     way forwarded_;
-    unsigned requests_ = 0; // the larger of the two
 };
 
 } // namespace tenure::inline v0::app
