@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 
-from harness import Case, limit_to, poll_until
+from harness import Case, given_time, limit_to, poll_until
 from processes import stat_of, tree
 
 LOG = 'echo "$1" >> "$D/log"; '
