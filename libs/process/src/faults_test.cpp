@@ -566,7 +566,7 @@ TEST_P(Faults, CancellingACallThatHasEndedLeavesTheRunningOneCancelled) {
         auto calls = [&](group g) -> task<> {
             auto ends = g.spawn([&]() -> task<> { (void)co_await p.call(fn<&work_for>, 5'000); });
             auto polls = g.spawn([&]() -> task<> { (void)co_await p.call(fn<&polls_until_cancelled>); });
-            while (p.status().published < 2)
+            while (p.status().published < 2 && ends.status() == task_status::pending)
                 co_await yield();
             work_for(30'000); // where this is the only worker nobody harvests the first one meanwhile
             polls.cancel();
