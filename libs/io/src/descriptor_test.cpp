@@ -333,13 +333,13 @@ TEST_P(Descriptor, ManyWaitAtTheSameTime) {
 }
 
 TEST_P(Descriptor, SecondWaiterInOneDirectionIsRefused) {
-    run([]() -> task<> {
+    run([this]() -> task<> {
         auto s = make_sockets();
         const descriptor d(std::move(s.first));
         auto body = [&](group g) -> task<> {
             auto wait = [&]() -> task<> { co_await d.readable(); };
             auto first = g.spawn(wait);
-            co_await sleep_for(1ms);
+            co_await until_it_waits(first);
             try {
                 co_await d.readable();
                 ADD_FAILURE() << "two readers";
@@ -356,7 +356,7 @@ TEST_P(Descriptor, SecondWaiterInOneDirectionIsRefused) {
 }
 
 TEST_P(Descriptor, ClosedUnderAWaitingTaskIsAnErrorThere) {
-    run([]() -> task<> {
+    run([this]() -> task<> {
         auto p = make_pipe();
         std::optional<descriptor> in(std::move(p.first));
         auto body = [&](group g) -> task<> {
@@ -367,7 +367,7 @@ TEST_P(Descriptor, ClosedUnderAWaitingTaskIsAnErrorThere) {
                 EXPECT_THROW(std::rethrow_exception(o.error()), closed_error);
             };
             auto f = g.spawn(read);
-            co_await sleep_for(1ms);
+            co_await until_it_waits(f);
             in.reset();
             co_await f;
         };

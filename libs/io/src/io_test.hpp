@@ -1,6 +1,7 @@
 // What the tests of io share: runtimes on an epoll driver, pipes and socket pairs, and what must be left at the end.
 #pragma once
 #include <tenure/core/cleanup.hpp>
+#include <tenure/core/dump.hpp>
 #include <tenure/core/event.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/observe.hpp>
@@ -12,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <dirent.h>
@@ -111,6 +113,16 @@ protected:
         EXPECT_EQ(count_open_fds(), fds_before_);
     }
     runtime& rt() { return *rt_; }
+    /// On another worker a task may come to its wait late.
+    template <class T>
+    task<> until_it_waits(const future<T>& f) {
+        const auto waits = [id = f.label().id](const tree_entry& e) {
+            return e.kind == tree_entry::kind_of::task && e.task.id == id &&
+                   e.doing == task_activity::waiting;
+        };
+        while (!std::ranges::any_of(rt().dump().entries, waits))
+            co_await sleep_for(1ms);
+    }
     /// The result of f(), which must not take for ever.
     template <class F>
     auto run(F f) {
