@@ -30,6 +30,10 @@ void channel_base::wake_all() noexcept {
 void throw_channel_closed() {
     throw base::closed_error("send: the channel is closed; nothing more can be sent through it");
 }
+void throw_item_spent() {
+    throw base::usage_error(
+        "send: the operation was awaited before, and its item has gone: call send() for each item");
+}
 void throw_bad_capacity(std::size_t capacity, std::size_t most) {
     throw base::usage_error("channel: a capacity of " + std::to_string(capacity) + " is more than " +
                             std::to_string(most) + "; a bound that is never reached is none");

@@ -19,6 +19,10 @@ void stream_owner::count_up() const {
 
 namespace detail {
 
+void throw_stream_moved() {
+    throw base::usage_error("the stream was moved from: use the one it was moved to");
+}
+
 stream_base::stream_base(scheduler& s, group_state* group, base::duration stall)
     : sched_(s),
       epoch_(s.epoch()),

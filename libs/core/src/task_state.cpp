@@ -178,6 +178,9 @@ void task_object::throw_held() const {
     throw base::usage_error(
         "a child that was given the result still holds it: take() it after that has ended", label());
 }
+void task_object::throw_awaits_itself() const {
+    throw base::usage_error("a task cannot await itself: it would wait for ever", label());
+}
 std::exception_ptr as_dependency_failed(const task_object& parent) noexcept {
     try {
         throw;

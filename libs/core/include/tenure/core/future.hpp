@@ -58,8 +58,7 @@ public:
 
 private:
     void begin() {
-        if (current_strand() == task_.get())
-            throw base::usage_error("a task cannot await itself: it would wait for ever", task_->label());
+        if (current_strand() == task_.get()) task_->throw_awaits_itself();
         if constexpr (Mode == read_as::cancel_and_join)
             task_->own_context().cancel(make_cause(base::reason::cancelled, "cancel requested"));
     }

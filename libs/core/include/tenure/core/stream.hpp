@@ -137,7 +137,7 @@ public:
 
 private:
     detail::stream_state<T>& state() {
-        if (!state_) throw base::usage_error("the stream was moved from: use the one it was moved to");
+        if (!state_) detail::throw_stream_moved();
         state_->want();
         return *state_;
     }
@@ -255,7 +255,7 @@ auto launch_stream(const stream_owner& in, produced_by by, stream_options&& o, F
 // at once; then the step waits for what it has read from, and passes on what the cleanup of that throws.
 template <class T>
 const base::ref<stream_state<T>>& shared_of(const stream<T>& s) {
-    if (!s.shared()) throw base::usage_error("the stream was moved from: use the one it was moved to");
+    if (!s.shared()) throw_stream_moved();
     return s.shared();
 }
 template <class T>

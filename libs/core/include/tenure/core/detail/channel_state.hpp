@@ -42,6 +42,7 @@ private:
 };
 
 [[noreturn]] void throw_channel_closed();
+[[noreturn]] void throw_item_spent();
 void throw_bad_capacity(std::size_t capacity, std::size_t most);
 /// A slot of the ring is being filled or emptied by another thread.
 void let_others_finish(unsigned looks) noexcept;
@@ -158,10 +159,7 @@ struct sending {
     bool refused = false; // the channel is closed
     bool spent = false;
     void begin() const {
-        if (spent)
-            throw base::usage_error(
-                "send: the operation was awaited before, and its item has gone: call send() for "
-                "each item");
+        if (spent) throw_item_spent();
     }
     /// Of a channel with a buffer.
     bool try_buffer() noexcept {

@@ -21,6 +21,8 @@
 
 namespace tenure::inline v0::core::detail {
 
+[[noreturn]] void throw_stream_moved();
+
 class stream_base : public end_observer {
 public:
     /// Of the runtime, or of the group. Stall 0: no limit.

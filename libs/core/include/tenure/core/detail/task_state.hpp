@@ -57,6 +57,7 @@ public:
     void throw_unless_done();
     [[noreturn]] void throw_taken() const;
     [[noreturn]] void throw_held() const;
+    [[noreturn]] void throw_awaits_itself() const;
     void mark_read() noexcept { read_.store(true, std::memory_order_relaxed); } // only a report depends on it
     virtual std::exception_ptr failure() noexcept = 0;
     base::cause_ptr why() const noexcept { return own_.why(); }
