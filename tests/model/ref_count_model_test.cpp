@@ -71,23 +71,25 @@ private:
     model::atomic<std::uint32_t> n_;
 };
 
-enum class unlinking : std::uint8_t { leaves_then_looks, looks_then_leaves, ignores_futures };
+enum class unlinking : std::uint8_t { leaves_then_looks, looks_then_leaves, ignores_futures, tells_nobody };
 
 /// A task ends whose context is reached by a walk from above, which may keep a reference for later, and by a future: as
-/// task_object::finish() does it, its context forgets the strand under its own lock, unless nobody can reach it any more.
-template <unlinking How>
+/// task_object::finish() does it, its context forgets the strand under its own lock, and it tells of its end, unless nobody
+/// can reach it any more. Who holds the future may wait for the end.
+template <unlinking How, bool Waits = false>
 struct ending_node {
     explicit ending_node(model::world& w) {
         w.thread("task", [this] {
-            const bool sole = How == unlinking::looks_then_leaves && node.holds_all(1);
+            const bool sole = How == unlinking::looks_then_leaves && task.holds_all(1);
             {
                 const model::lock l(parents);
                 linked = 0;
             }
-            const bool unreached = sole || (How != unlinking::looks_then_leaves && node.holds_all(1));
-            if (!(How == unlinking::ignores_futures || task.holds_all(1)) || !unreached) {
+            const bool ignored = How == unlinking::ignores_futures && task.holds_all(2);
+            if (!sole && !ignored && (How == unlinking::looks_then_leaves || !task.holds_all(1))) {
                 const model::lock l(own);
                 strand = 0;
+                told = How != unlinking::tells_nobody;
             }
             body.write(2); // the strand dies: from now on a poke is a race
         });
@@ -97,19 +99,20 @@ struct ending_node {
                 if (!linked) return;
                 const model::lock l(own);
                 poke();
-                node.up();
+                task.up();
             }
             {
                 const model::lock l(own);
                 poke();
             }
-            (void)node.down(1);
+            (void)task.down(1);
         });
         w.thread("future", [this] {
             {
                 const model::lock l(own);
                 poke();
             }
+            if (Waits) model::here->point([this] { return told != 0; });
             (void)task.down(1);
         });
     }
@@ -117,15 +120,20 @@ struct ending_node {
         if (strand) (void)body.read();
     }
     void at_end() {}
-    real_count task{2}; // the strand's, the future's
-    real_count node{1}; // the task's
+    real_count task{2}; // the strand's, the future's; the context's are the task's
     model::mutex parents, own;
-    model::shared linked{1}, strand{1};
+    model::shared linked{1}, strand{1}, told;
     model::plain<int> body{1};
 };
 
 TEST(RefCountModel, NobodyPokesATaskThatHasEnded) {
     model::expect_correct<ending_node<unlinking::leaves_then_looks>>("references: a task ends");
+}
+TEST(RefCountModel, WhoWaitsForATaskIsTold) {
+    model::expect_correct<ending_node<unlinking::leaves_then_looks, true>>("references: its end is awaited");
+}
+TEST(RefCountModel, CatchesAnEndThatTellsNobody) {
+    model::expect_caught<ending_node<unlinking::tells_nobody, true>>("nobody is told", "lost wake-up");
 }
 TEST(RefCountModel, CatchesALookBeforeTheLeave) {
     model::expect_caught<ending_node<unlinking::looks_then_leaves>>("look before the leave", "data race");

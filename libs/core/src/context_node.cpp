@@ -9,35 +9,11 @@
 
 namespace tenure::inline v0::core::detail {
 
-inline void context_node::insert_below(context_node& parent) noexcept {
-    parent_ = &parent;
-    if (!shield_) inherited_ = parent.deadline();
-    deadline_.store(std::min(own_deadline_, inherited_), std::memory_order_relaxed);
-    next_ = parent.first_;
-    if (next_) next_->prev_ = this;
-    parent.first_ = this;
-    if (!shield_ && parent.cancelled()) {
-        why_ = parent.why_;
-        flag_.store(true, std::memory_order_release);
-    }
-}
-void context_node::remove_below(context_node& parent) noexcept {
-    (prev_ ? prev_->next_ : parent.first_) = next_;
-    if (next_) next_->prev_ = prev_;
+[[gnu::noinline, gnu::cold]] void context_node::born_cancelled(const context_node& parent) noexcept {
+    why_ = parent.why_;
+    flag_.store(true, std::memory_order_release);
 }
 
-void context_node::link(context_node& parent, bool shield, base::time_point deadline) noexcept {
-    shield_ = shield;
-    own_deadline_ = deadline;
-    base::mutex_lock l(parent.m_);
-    insert_below(parent);
-}
-
-void context_node::leave_parent() noexcept {
-    if (!parent_) return;
-    base::mutex_lock l(parent_->m_);
-    remove_below(*parent_);
-}
 void context_node::end() noexcept {
     {
         base::mutex_lock l(m_);
@@ -50,12 +26,11 @@ void context_node::end() noexcept {
 }
 
 bool context_node::link_loosely(context_node& parent, base::time_point deadline) noexcept {
-    own_deadline_ = deadline;
     base::mutex_lock l(parent.m_);
     if (parent.ended_) return false;
     loose_ = true;
     parent.add_ref();
-    insert_below(parent);
+    insert_below(parent, false, deadline);
     return true;
 }
 void context_node::unlink_loosely() noexcept {

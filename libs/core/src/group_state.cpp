@@ -35,9 +35,6 @@ owned_timers& group_state::own_timers() {
     if (!timers_.compare_exchange_strong(there, made.get(), std::memory_order_acq_rel)) return *there;
     return *made.detach();
 }
-void group_state::count_down(child_kind kind) noexcept {
-    if (strand* joiner = count_.down(kind)) joiner->complete();
-}
 bool group_state::join(strand& s) noexcept {
     join_result said = count_.join(s);
     if (said == join_result::drain) {

@@ -12,7 +12,7 @@ scheduler::scheduler(std::unique_ptr<driver> d, unsigned threads, unread_failure
     : driver_(std::move(d)),
       simulated_(driver_->is_simulated()),
       order_(driver_->order()),
-      hook_(std::make_shared<const unread_failure_hook>(std::move(hook))),
+      hook_(base::ref<shared_hook>::adopt(new shared_hook(std::move(hook)))),
       root_(base::ref<context_node>::adopt(new context_node(nullptr, node_kind::root))),
       has_workers_(threads > 0),
       lend_limit_(blocking_threads),

@@ -30,30 +30,28 @@ void uncount(scheduler& in, group_state* group, child_kind kind) noexcept {
 }
 
 task_object::task_object(scheduler& to, group_state* group, spawn_options&& options)
-    : ref_counted(3), // the creator's, the strand's, the context node's
-      own_(*this),
+    : context_node(this, node_kind::task, 2), // the creator's and the strand's reference
+      epoch_(to.epoch()),
       group_(group),
       id_(to.next_id()),
-      site_(options.site),
-      epoch_(to.epoch()) {
-    if (!options.name.empty())
-        name_ = std::move(options.name); // most have none, and to move that is a call, too
+      name_(options.name.empty() ? nullptr : new const std::string(std::move(options.name))),
+      site_(options.site) {
     sched = &to;
-    context = &own_;
-    if (const strand* by = current_strand()) values = by->values;
+    context = this;
+    if (const strand* by = current_strand(); by && by->values) values = by->values;
 }
-task_object::~task_object() {
-    if (!report_to_ || read_.load(std::memory_order_relaxed)) return; // the last reference orders read_
+[[gnu::noinline, gnu::cold]] void task_object::report_if_unread() noexcept {
+    if (read_.load(std::memory_order_relaxed)) return; // the last reference orders it
     try {
-        (*report_to_)({label(), unread_});
+        (*report_to_)({label(), failure()});
     } catch (...) {
         // A hook that throws has nobody above it to tell.
     }
 }
 
 void task_object::launch(context_node& parent) noexcept {
-    own_.link(parent);
-    if (!own_.cancelled() || (extras_ && extras_->always_entered)) {
+    context_node::link(parent);
+    if (!context_node::cancelled() || (extras_ && extras_->always_entered)) {
         if (extras_ && !extras_->slot_when_entered)
             (void)take_slot(); // here, so that the slots are given in the order of spawning
         return sched->push(*this);
@@ -88,7 +86,7 @@ bool task_object::child_ended(strand&, ending how) noexcept {
                                       : task_status::done);
 }
 owned_timers* task_object::own_timers() {
-    if (!timers_) timers_ = new owned_timers(*sched, own_);
+    if (!timers_) timers_ = new owned_timers(*sched, *this);
     return timers_;
 }
 // What it waited for before it was entered has come; or the timers that end() waited for, and it asks again.
@@ -107,13 +105,15 @@ void task_object::woken(strand&) noexcept { next = step::start; }
     return false;
 }
 
-void task_object::finish(task_status how) noexcept {
+[[gnu::flatten]] void task_object::finish(task_status how) noexcept {
     values = nullptr;
     scheduler& sch = *sched;
     group_state* const group = group_;
-    own_.leave_parent();
-    // With no future left nobody can come to hold one, and with no other reference on it nobody reaches the context.
-    if (extras_ || !holds_all(2) || !own_.holds_all(1)) own_.end();
+    leave_parent();
+    // Only references lead here now. If the strand's is the only one, nobody can come to hold another: nobody reaches the
+    // context, waits for the end, or will ask how it was.
+    const bool alone = !extras_ && holds_all(1);
+    if (!alone) context_node::end();
     child_kind kind = child_kind::ordinary;
     bool taken_over = false;
     if (extras_) {
@@ -125,8 +125,16 @@ void task_object::finish(task_status how) noexcept {
         if (!taken_over && how != task_status::done) group->child_ending(*this, how, failure());
     } else if (how == task_status::failed) {
         report_to_ = sch.hook();
-        unread_ = failure();
     }
+    if (!alone) tell(how);
+    if (extras_) {
+        if (extras_->observer) extras_->observer->ended(*this);
+        extras_.reset();
+    }
+    release();
+    uncount(sch, group, kind);
+}
+[[gnu::noinline]] void task_object::tell(task_status how) noexcept {
     const auto told = end_.end(how);
     for (end_waiter* w = told.waiters; w;) { // each of them may be gone as soon as it is completed
         end_waiter* following = w->next;
@@ -137,17 +145,6 @@ void task_object::finish(task_status how) noexcept {
         w = following;
     }
     if (told.callbacks) told.callbacks->launch();
-    if (extras_) {
-        if (extras_->observer) extras_->observer->ended(*this);
-        extras_.reset();
-    }
-    if (own_.holds_all(1)) {
-        release(2); // with the context node's
-    } else {
-        own_.release();
-        release();
-    }
-    uncount(sch, group, kind);
 }
 
 bool task_object::wait_until(base::time_point until) {

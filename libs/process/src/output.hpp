@@ -26,7 +26,7 @@ namespace tenure::inline v0::process::detail {
 
 class worker_outputs final : public base::ref_counted {
 public:
-    using hook = std::shared_ptr<const core::unread_failure_hook>;
+    using hook = base::ref<core::detail::shared_hook>;
     /// Throws: std::system_error.
     explicit worker_outputs(const pool_options& o, hook report_to);
     ~worker_outputs() override;

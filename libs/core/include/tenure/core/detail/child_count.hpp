@@ -18,7 +18,7 @@ enum class join_result : std::uint8_t {
     drain  // only background children are left: cancel them, then join again
 };
 
-/// One word: the children (background ones among them), the background children, and
+/// One word: the ordinary children, above all else, the background children, and
 ///   waiting   joiner_ is listed                              set by join()      cleared by the down() that returns it
 ///   drained   the joiner was told to cancel the background   set by join()      never
 ///   ended     no child is left and none is let in            set by join() or down(), never cleared
@@ -45,22 +45,27 @@ public:
     Strand* down(child_kind kind = child_kind::ordinary) noexcept {
         auto seen = word_.load(std::memory_order_relaxed);
         for (;;) {
-            std::uint64_t next = seen - unit(kind);
-            const bool tell =
-                (seen & waiting) && (children(next) == 0 || (!(seen & drained) && only_background(next)));
-            if (tell) next = (next & ~waiting) | (children(next) == 0 ? ended : 0);
+            const std::uint64_t next = seen - unit(kind);
             // Release: what the child did is seen by who joins. Acquire: joiner_, and what the other children did.
-            if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed))
-                return tell ? joiner_ : nullptr; // it waits for us, and keeps the group
+            if (next >= one_ordinary || !tells(seen, next)) {
+                if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel,
+                                                std::memory_order_relaxed))
+                    return nullptr;
+            } else if (word_.compare_exchange_weak(seen,
+                                                   (next & ~waiting) | (background(next) == 0 ? ended : 0),
+                                                   std::memory_order_acq_rel, std::memory_order_relaxed)) {
+                return joiner_; // it waits for us, and keeps the group
+            }
         }
     }
     join_result join(Strand& s) noexcept {
         auto seen = word_.load(std::memory_order_relaxed);
         joiner_ = &s; // nobody reads it before `waiting` is set
         for (;;) {
-            const join_result said = children(seen) == 0                          ? join_result::ended
-                                     : !(seen & drained) && only_background(seen) ? join_result::drain
-                                                                                  : join_result::wait;
+            const join_result said = seen >= one_ordinary    ? join_result::wait
+                                     : background(seen) == 0 ? join_result::ended
+                                     : seen & drained        ? join_result::wait
+                                                             : join_result::drain;
             const std::uint64_t mark = said == join_result::ended   ? ended
                                        : said == join_result::drain ? drained
                                                                     : waiting;
@@ -73,16 +78,17 @@ public:
 
 private:
     static constexpr std::uint64_t waiting = 1, drained = 2, ended = 4;
-    static constexpr unsigned children_at = 3, background_at = 34; // 31 and 30 bits
+    static constexpr std::uint64_t one_background = 8, one_ordinary = std::uint64_t(1)
+                                                                      << 33; // 30 and 31 bits
     static constexpr std::uint64_t unit(child_kind kind) noexcept {
-        return (std::uint64_t(1) << children_at) |
-               (kind == child_kind::background ? std::uint64_t(1) << background_at : 0);
+        return kind == child_kind::background ? one_background : one_ordinary;
     }
-    static constexpr std::uint64_t children(std::uint64_t w) noexcept {
-        return (w >> children_at) & ((std::uint64_t(1) << (background_at - children_at)) - 1);
+    /// No ordinary child is left: does the joiner hear of it?
+    static constexpr bool tells(std::uint64_t seen, std::uint64_t next) noexcept {
+        return (seen & waiting) && (background(next) == 0 || !(seen & drained));
     }
-    static constexpr bool only_background(std::uint64_t w) noexcept {
-        return children(w) == w >> background_at;
+    static constexpr std::uint64_t background(std::uint64_t w) noexcept {
+        return w & (one_ordinary - one_background);
     }
     // Writers: children (down: acq_rel), spawners (relaxed), the joiner (acq_rel). Readers: the same.
     Atomic<std::uint64_t> word_{0};

@@ -63,11 +63,15 @@ private:
 class context_node : public base::ref_counted, public pooled {
 public:
     /// A root: nobody's child. `owner` is the strand to wake when the node is cancelled; may be null.
-    explicit context_node(strand* owner = nullptr, node_kind kind = node_kind::scope)
-        : kind_(kind), owner_(owner) {}
+    explicit context_node(strand* owner = nullptr, node_kind kind = node_kind::scope,
+                          std::uint32_t references = 1)
+        : ref_counted(references), kind_(kind), owner_(owner) {}
 
     /// Makes this node a child of `parent`, once, before it is used. A shield does not hear its parent.
-    void link(context_node& parent, bool shield = false, base::time_point deadline = base::never) noexcept;
+    void link(context_node& parent, bool shield = false, base::time_point deadline = base::never) noexcept {
+        base::mutex_lock l(parent.m_);
+        insert_below(parent, shield, deadline);
+    }
     /// After this no canceller reaches the owner, and cancel() returns false. Public contexts below it are cancelled.
     void unlink() noexcept {
         leave_parent();
@@ -75,7 +79,12 @@ public:
     }
     /// Its two parts. After the first one, only references lead to this node: who has the last one, and the last one on the
     /// owner, may leave out the second.
-    void leave_parent() noexcept;
+    void leave_parent() noexcept {
+        context_node* const parent = parent_;
+        if (!parent) return;
+        base::mutex_lock l(parent->m_);
+        remove_below(*parent);
+    }
     void end() noexcept;
     /// The same two for a public context, whose parent may end first. False: it has ended; this node stays a root.
     bool link_loosely(context_node& parent, base::time_point deadline) noexcept;
@@ -129,8 +138,26 @@ private:
     bool flag_and_poke(const base::cause_ptr& why, strand*& woken) noexcept TENURE_REQUIRES(m_);
     node_list walk(void (*f)(void*, const node_view&), void* arg);
     node_view view(std::size_t parent) const noexcept TENURE_REQUIRES(m_);
-    void insert_below(context_node& parent) noexcept TENURE_REQUIRES(parent.m_);
-    void remove_below(context_node& parent) noexcept TENURE_REQUIRES(parent.m_);
+    void insert_below(context_node& parent, bool shield, base::time_point deadline) noexcept
+        TENURE_REQUIRES(parent.m_) {
+        const base::time_point inherited = shield ? base::never : parent.deadline();
+        shield_ = shield;
+        parent_ = &parent;
+        own_deadline_ = deadline;
+        inherited_ = inherited;
+        deadline_.store(deadline < inherited ? deadline : inherited, std::memory_order_relaxed);
+        context_node* const next = parent.first_;
+        next_ = next;
+        if (next) next->prev_ = this;
+        parent.first_ = this;
+        if (!shield && parent.cancelled()) [[unlikely]]
+            born_cancelled(parent);
+    }
+    void remove_below(context_node& parent) noexcept TENURE_REQUIRES(parent.m_) {
+        (prev_ ? prev_->next_ : parent.first_) = next_;
+        if (next_) next_->prev_ = prev_;
+    }
+    void born_cancelled(const context_node& parent) noexcept TENURE_REQUIRES(parent.m_);
     context_node* detach_children(context_node* chain, unsigned& links) noexcept TENURE_REQUIRES(m_);
     static void end_orphans(context_node* chain) noexcept;
 

@@ -19,7 +19,9 @@ public:
     /// False: the group has ended; nothing was counted.
     bool try_count_up(child_kind kind = child_kind::ordinary) noexcept { return count_.try_up(kind); }
     /// The last thing a child does. The last child completes the join.
-    void count_down(child_kind kind = child_kind::ordinary) noexcept;
+    void count_down(child_kind kind = child_kind::ordinary) noexcept {
+        if (strand* joiner = count_.down(kind)) joiner->complete();
+    }
 
     /// Before anybody can see the child's state.
     void child_ending(const task_object& child, task_status how, const std::exception_ptr& e) noexcept;

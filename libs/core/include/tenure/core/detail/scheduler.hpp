@@ -33,6 +33,16 @@ using unread_failure_hook = std::function<void(const unread_failure&)>;
 
 namespace detail {
 
+/// A runtime's hook, for those who may outlive it.
+class shared_hook final : public base::ref_counted {
+public:
+    explicit shared_hook(unread_failure_hook f) : call_(std::move(f)) {}
+    void operator()(const unread_failure& f) const { call_(f); }
+
+private:
+    const unread_failure_hook call_;
+};
+
 class scheduler {
 public:
     scheduler(std::unique_ptr<driver> d, unsigned threads, unread_failure_hook hook,
@@ -117,7 +127,7 @@ public:
     std::size_t callbacks() const noexcept { return callbacks_.load(std::memory_order_relaxed); }
     /// Handles that may outlive the runtime know it by its address and this (runtime_pin.hpp).
     std::uint32_t epoch() const noexcept { return epoch_; }
-    std::shared_ptr<const unread_failure_hook> hook() const noexcept { return hook_; }
+    const base::ref<shared_hook>& hook() const noexcept { return hook_; }
     base::task_id next_id() noexcept {
         return ids_.fetch_add(1, std::memory_order_relaxed);
     } // only uniqueness matters
@@ -144,7 +154,7 @@ private:
     const std::unique_ptr<driver> driver_;
     const bool simulated_;   // the driver's, as the next one
     run_order* const order_; // null unless a test decides
-    const std::shared_ptr<const unread_failure_hook> hook_;
+    const base::ref<shared_hook> hook_;
     const base::ref<context_node> root_;
     timer_queue timers_;
 

@@ -83,7 +83,7 @@ auto launch(birthplace&& in, spawn_options&& o, F&& f, A&&... a) {
         uncount(in.to, in.group, in.extras ? in.extras->kind : child_kind::ordinary);
         throw;
     }
-    if (in.extras) {
+    if (in.extras) [[unlikely]] {
         in.extras->slot_when_entered = object::has_parents;
         t->add_extras(std::move(in.extras));
     }

@@ -60,7 +60,6 @@ inline constexpr int await_budget = 256;
 class strand {
 public:
     state_word word;
-    step next = step::start;
     int budget = await_budget;
     frame* leaf = nullptr;           // confined to the strand's worker, as all below
     context_node* context = nullptr; // the innermost scope; never null while it runs
@@ -118,6 +117,9 @@ private:
 
     operation* op_ = nullptr;
     link* waker_ = nullptr;
+
+public:
+    step next = step::start; // last: a task's own small fields fill its word
 };
 
 /// The strand that runs on this thread, or null. Not inlined: a coroutine may be on another thread after each await.

@@ -91,8 +91,8 @@ private:
 
     scheduler& sched_; // alive while the producer runs
     const std::uint32_t epoch_;
-    const base::ref<group_state> group_;                    // null: the runtime's
-    const std::shared_ptr<const unread_failure_hook> hook_; // it may outlive the runtime
+    const base::ref<group_state> group_; // null: the runtime's
+    const base::ref<shared_hook> hook_;  // it may outlive the runtime
     const base::duration stall_;
     base::ref<task_object> producer_; // constant after begin()
     std::atomic<bool> wanted_{false}; // relaxed: only a report depends on it

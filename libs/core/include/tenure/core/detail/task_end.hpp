@@ -137,9 +137,9 @@ private:
     }
     // Writers: end(), waiters (acq_rel). Readers: anybody (acquire). Publishes the result; hands over the lone waiter.
     Atomic<std::uintptr_t> word_{nobody};
-    Mutex m_;
     Waiter* first_ TENURE_GUARDED_BY(m_) = nullptr;
     Listeners listeners_ TENURE_GUARDED_BY(m_){};
+    Mutex m_;
 };
 
 template <class T>

@@ -1,6 +1,6 @@
-// The object behind a spawned task: its strand, its context, its result, and who waits for it.
+// The object behind a spawned task: its context, its strand, its result, and who waits for it.
 //
-// References: one held by the strand until finish(), one by each future, one by the context node (which is embedded).
+// References: one held by the strand until finish(), one by each future, and those of walks over the tree of contexts.
 // Its group is not referenced: it lives as long as the task is counted in it.
 // ORDER OF THE END: frame is gone -> timers have ended -> arguments are gone -> context unlinked, nobody can poke us -> group told of a
 // failure -> end published, waiters completed -> references dropped -> group counted down. After that nothing is touched:
@@ -11,6 +11,7 @@
 #include <tenure/core/detail/task_extras.hpp>
 #include <tenure/core/task.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -29,19 +30,21 @@ namespace detail {
 
 class group_state;
 
-class task_object : public base::ref_counted, public strand, public link, public pooled {
+/// Its size is what a flood of tasks moves through memory: 320 bytes, five lines, if f and the result are small. So what
+/// few tasks have is behind a pointer, and small fields fill the gaps that a base leaves.
+class task_object : public context_node, public link, public strand {
 public:
     task_object(scheduler& to, group_state* group, spawn_options&& options);
-    ~task_object() override;
 
     /// Before launch().
     void add_extras(std::unique_ptr<task_extras> x) noexcept { extras_ = std::move(x); }
     /// Puts it under `parent` and queues it, or ends it at once if it is born cancelled. Call once.
     void launch(context_node& parent) noexcept;
 
-    context_node& own_context() noexcept { return own_; }
+    context_node& own_context() noexcept { return *this; }
+    using strand::cancelled; // what runs now: its innermost scope
     task_status status() const noexcept { return end_.status(); }
-    base::task_label label() const final { return {id_, name_, site_}; }
+    base::task_label label() const final { return {id_, name_ ? *name_ : std::string(), site_}; }
 
     /// Foreign threads: returns when the task has ended, or at `until` (false).
     bool wait_until(base::time_point until);
@@ -60,7 +63,6 @@ public:
     [[noreturn]] void throw_awaits_itself() const;
     void mark_read() noexcept { read_.store(true, std::memory_order_relaxed); } // only a report depends on it
     virtual std::exception_ptr failure() noexcept = 0;
-    base::cause_ptr why() const noexcept { return own_.why(); }
 
     bool is_child() const noexcept final { return group_ != nullptr; }
     bool start_root() noexcept final;
@@ -78,34 +80,28 @@ protected:
     bool take_slot() noexcept;
 
 private:
-    // Embedded: saves an allocation a task. Its last reference drops one of the task's.
-    class own_context_node final : public context_node {
-    public:
-        explicit own_context_node(task_object& t) noexcept : context_node(&t, node_kind::task), task_(t) {}
-
-    private:
-        void dispose() noexcept override { task_.release(); }
-        task_object& task_;
-    };
     /// The body has ended. True: the strand waits for what the task still owns.
     bool end(task_status how) noexcept;
     void finish(task_status how) noexcept;
+    void tell(task_status how) noexcept;
+    void dispose() noexcept override {
+        if (report_to_) report_if_unread();
+        delete this;
+    }
+    void report_if_unread() noexcept;
 
-    own_context_node own_;
+    task_status how_ = task_status::pending; // how the body ended, once it has; confined to the strand
+    std::atomic<bool> read_{false};
+    const std::uint32_t epoch_;           // of the runtime, which may be gone when the task has ended
     group_state* const group_;            // null: the runtime's; it has counted us until finish() counts down
     std::unique_ptr<task_extras> extras_; // null: a plain task. Confined to the strand, as the next one
     owned_timers* timers_ = nullptr;      // null: it has armed none
     base::task_id id_;
-    std::string name_;
+    const std::unique_ptr<const std::string> name_; // null: it has none
     base::spawn_site site_;
-
-    task_end end_;                           // publishes the result and unread_
-    task_status how_ = task_status::pending; // how the body ended, once it has; confined to the strand
-    std::atomic<bool> read_{false};
-    const std::uint32_t epoch_; // of the runtime, which may be gone when the task has ended
-    // Set when it fails without a group: what the destructor reports if nobody read it. The runtime may be gone by then.
-    std::shared_ptr<const unread_failure_hook> report_to_;
-    std::exception_ptr unread_;
+    // Set when it fails without a group: who hears of it if nobody read it. The runtime may be gone by then.
+    base::ref<shared_hook> report_to_;
+    [[no_unique_address]] task_end end_; // publishes the result
 };
 
 template <class T>
@@ -138,14 +134,14 @@ public:
         claims_.fetch_sub(1, std::memory_order_release);
     } // what it read is before a take()
 
-protected:
-    result<T> result_;
-
 private:
     static constexpr std::uint32_t taken = 1u << 31;
     // How many children hold it, and whether it was taken. Writers: take() (acq_rel), so that one of two takers on
     // different threads gets the value; hold(), let_go(). Readers: lend(), take() (acquire).
     std::atomic<std::uint32_t> claims_{0};
+
+protected:
+    result<T> result_;
 };
 
 } // namespace detail
