@@ -21,6 +21,7 @@ all|clang-format-19|/usr/bin/clang-format-19|checks the formatting
 all|clang-tidy-19|/usr/bin/clang-tidy-19|static analysis
 all|libclang-19-dev|/usr/lib/llvm-19/include/clang/AST/ASTConsumer.h|a plugin that keeps the analysis to our own code
 all|llvm-19-dev|/usr/lib/llvm-19/include/llvm/Support/Casting.h|the same
+all|valgrind|/usr/bin/valgrind|counts the instructions of short paths
 bench|libbenchmark-dev|/usr/include/benchmark/benchmark.h|the benchmark framework
 bench|libtbb-dev|/usr/include/tbb/task_group.h|a contender in the benchmarks
 bench|libboost1.81-dev|/usr/include/boost/asio.hpp|a contender in the benchmarks (Asio)
