@@ -1,11 +1,10 @@
 # The functions with which every folder declares what it builds:
 #   tenure_layer(NAME SOURCES ... TESTS ...)         a library layer, its public headers and its unit tests
 #   tenure_app(NAME SOURCES ... TESTS ...)           the command: tenure_app_core, the executable, app_test
-#   tenure_test(NAME SOURCES ... [LINK ...] [LABEL unit] [TIMEOUT N] [SERIAL])   any test executable
+#   tenure_test(NAME SOURCES ... [LINK ...] [LABEL unit] [TIMEOUT 60] [SERIAL])   any test executable
 #   tenure_test_program(NAME SOURCES ... [LINK ...]) a helper program for tests, in bin/tests
 # A test of io_test is called io.Suite.Case in ctest. LABEL is one of unit, integration, stress; it decides which of
-# ./test, ./test --all and ./test --long runs it. TIMEOUT is in seconds for each case; left out, TENURE_TEST_TIMEOUT: more
-# with sanitizers, where the longest take 20 s by themselves, and two share a core. SERIAL: nothing runs beside it.
+# ./test, ./test --all and ./test --long runs it. TIMEOUT is in seconds for each case; SERIAL: nothing runs beside it.
 
 set(TENURE_BIN_DIR "${PROJECT_BINARY_DIR}/bin")
 set(TENURE_TEST_BIN_DIR "${TENURE_BIN_DIR}/tests")
@@ -63,7 +62,7 @@ function(tenure_test name)
         set(arg_LABEL unit)
     endif()
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT ${TENURE_TEST_TIMEOUT})
+        set(arg_TIMEOUT 60)
     endif()
     add_executable(${name} ${arg_SOURCES} "${PROJECT_SOURCE_DIR}/tests/tsan_exceptions.cpp")
     tenure_own_target(${name})
