@@ -4,32 +4,35 @@
 #include <tenure/process/enter_worker.hpp>
 #include <tenure/process/pool.hpp>
 
-namespace runner_conformance {
+#include <gtest/gtest.h>
 
-struct in_processes {
-    static constexpr bool shares_memory = false;
-    static constexpr bool ends_jobs = true;
-    static constexpr bool keeps_types = false; // those that the test throws are its own
-    static constexpr bool runs_beside = true;
-    static constexpr bool may_wait = false;
-    static core::runtime_options options() {
-        return {.threads = 2, .io = std::make_unique<io::epoll_driver>()};
-    }
-};
-struct copied : in_processes {
-    static std::unique_ptr<runner::runner> make(core::runtime& rt, unsigned width) {
-        return std::make_unique<process::pool>(rt, process::pool_options{.workers = width, .grace = 20ms});
-    }
-};
-struct executed : in_processes {
-    static std::unique_ptr<runner::runner> make(core::runtime& rt, unsigned width) {
-        return std::make_unique<process::pool>(
-            rt,
-            process::pool_options{.workers = width, .start = process::start_method::spawn, .grace = 20ms});
-    }
-};
-INSTANTIATE_TYPED_TEST_SUITE_P(Processes, RunnerConformance, copied);
-INSTANTIATE_TYPED_TEST_SUITE_P(ExecutedProcesses, RunnerConformance, executed);
+namespace runner_conformance {
+namespace {
+using namespace std::chrono_literals;
+
+core::runtime_options on_epoll() { return {.threads = 2, .io = std::make_unique<io::epoll_driver>()}; }
+
+template <process::start_method How>
+std::unique_ptr<runner::runner> pool(core::runtime& rt, unsigned width) {
+    return std::make_unique<process::pool>(
+        rt, process::pool_options{.workers = width, .start = How, .grace = 20ms});
+}
+} // namespace
+
+std::vector<setup> setups() { // what jobs of this test throw is of types that are its own
+    return {{.name = "Processes",
+             .options = on_epoll,
+             .make = pool<process::start_method::zygote>,
+             .ends_jobs = true,
+             .runs_beside = true,
+             .has_width = true},
+            {.name = "ExecutedProcesses",
+             .options = on_epoll,
+             .make = pool<process::start_method::spawn>,
+             .ends_jobs = true,
+             .runs_beside = true,
+             .has_width = true}};
+}
 
 } // namespace runner_conformance
 

@@ -4,48 +4,49 @@
 #include <tenure/runner/local.hpp>
 
 namespace runner_conformance {
+namespace {
+core::runtime_options on_workers() { return {.threads = 2}; }
+core::runtime_options on_virtual_time() { return core::testing::virtual_time(); }
 
-struct here {
-    static constexpr bool shares_memory = true;
-    static constexpr bool ends_jobs = false;
-    static constexpr bool keeps_types = true;
-};
-struct on_workers {
-    static core::runtime_options options() { return {.threads = 2}; }
-};
-struct on_virtual_time {
-    static core::runtime_options options() { return core::testing::virtual_time(); }
-};
+std::unique_ptr<runner::runner> inline_runner(core::runtime&, unsigned) {
+    return std::make_unique<runner::inline_runner>();
+}
+std::unique_ptr<runner::runner> threads(core::runtime&, unsigned width) {
+    return std::make_unique<runner::threads>(width);
+}
+} // namespace
 
-struct inline_setup : here {
-    static constexpr bool may_wait = false;
-    static std::unique_ptr<runner::runner> make(core::runtime&, unsigned) {
-        return std::make_unique<runner::inline_runner>();
-    }
-};
-struct inline_on_workers : inline_setup, on_workers {
-    static constexpr bool runs_beside = true;
-};
-struct inline_on_virtual_time : inline_setup, on_virtual_time {
-    static constexpr bool runs_beside = false;
-};
-INSTANTIATE_TYPED_TEST_SUITE_P(InlineOnWorkers, RunnerConformance, inline_on_workers);
-INSTANTIATE_TYPED_TEST_SUITE_P(InlineOnVirtualTime, RunnerConformance, inline_on_virtual_time);
-
-struct threads_setup : here {
-    static constexpr bool runs_beside = true;
-    static std::unique_ptr<runner::runner> make(core::runtime&, unsigned width) {
-        return std::make_unique<runner::threads>(width);
-    }
-};
-struct threads_beside_workers : threads_setup, on_workers {
-    static constexpr bool may_wait = true;
-};
-struct threads_on_virtual_time : threads_setup, on_virtual_time {
-    static constexpr bool may_wait =
-        false; // the only worker does not see what threads wake, until their jobs end
-};
-INSTANTIATE_TYPED_TEST_SUITE_P(ThreadsBesideWorkers, RunnerConformance, threads_beside_workers);
-INSTANTIATE_TYPED_TEST_SUITE_P(ThreadsOnVirtualTime, RunnerConformance, threads_on_virtual_time);
+std::vector<setup> setups() {
+    return {
+        {.name = "InlineOnWorkers",
+         .options = on_workers,
+         .make = inline_runner,
+         .shares_memory = true,
+         .keeps_types = true,
+         .runs_beside = true},
+        {.name = "InlineOnVirtualTime",
+         .options = on_virtual_time,
+         .make = inline_runner,
+         .virtual_time = true,
+         .shares_memory = true,
+         .keeps_types = true},
+        {.name = "ThreadsBesideWorkers",
+         .options = on_workers,
+         .make = threads,
+         .shares_memory = true,
+         .keeps_types = true,
+         .runs_beside = true,
+         .has_width = true,
+         .may_wait = true},
+        {.name =
+             "ThreadsOnVirtualTime", // whose only worker does not see what threads wake, until their jobs end
+         .options = on_virtual_time,
+         .make = threads,
+         .virtual_time = true,
+         .shares_memory = true,
+         .keeps_types = true,
+         .runs_beside = true,
+         .has_width = true}};
+}
 
 } // namespace runner_conformance

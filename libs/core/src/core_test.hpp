@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,11 @@ protected:
     template <class F, class... A>
     auto run(F&& f, A&&... a) {
         return rt_.block_on(std::forward<F>(f), std::forward<A>(a)...);
+    }
+    // By what f gives alone: to start each closure by its own type is a fifth of what the compiler does.
+    template <class F>
+    auto run(F&& f) {
+        return rt_.block_on(std::function<std::invoke_result_t<F&>()>(std::ref(f)));
     }
     counted object() { return counted(objects_); }
     /// Since the runtime was made.

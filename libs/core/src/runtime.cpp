@@ -245,15 +245,16 @@ audit_report runtime::audit() {
             .blocking = sched_->blocking().running()};
 }
 
-void runtime::wait_for_end(const std::function<bool()>& ended, const std::function<void()>& on_deadlock) {
+void runtime::wait_for_end(detail::task_object& t) {
     detail::check_blocking_wait(nullptr);
     if (sched_->has_workers()) return; // take() blocks
+    const auto ended = [&t] { return t.status() != task_status::pending; };
     try {
         work_in_turn(ended);
     } catch (const base::deadlock_error& e) {
         const std::string tree = to_string(dump());
         // What the task borrows from its caller must not be left to it when this exception leaves.
-        on_deadlock();
+        t.own_context().cancel(detail::make_cause(base::reason::cancelled, "every task waits"));
         work_in_turn(ended);
         throw base::deadlock_error(std::string(e.what()) + "\n" + tree);
     }

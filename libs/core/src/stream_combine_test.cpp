@@ -16,10 +16,14 @@ struct Combine : virtual_test {
     /// Runs body(group) in a group.
     template <class F>
     auto in_group(F body) {
-        return run([&]() -> task<task_value<F>> { co_return co_await with_group(std::ref(body)); });
+        return in_group_of<tenure::core::detail::task_value_t<F&, group>>(std::ref(body));
     }
-    template <class F>
-    using task_value = tenure::core::detail::task_value_t<F&, group>;
+
+private:
+    template <class T>
+    T in_group_of(const std::function<task<T>(group)>& body) {
+        return run([&]() -> task<T> { co_return co_await with_group(std::ref(body)); });
+    }
 };
 
 /// from, from + step, …: n of them, one each d.

@@ -126,13 +126,18 @@ protected:
     /// The result of f(), which must not take for ever.
     template <class F>
     auto run(F f) {
-        auto bounded = [](F g) -> task<tenure::core::detail::task_value_t<F&>> {
-            co_return co_await with_timeout(long_enough, std::move(g));
-        };
-        return rt().block_on(bounded, std::move(f));
+        return run_bounded<tenure::core::detail::task_value_t<F&>>(std::ref(f));
     }
 
 private:
+    // Not for each F: that would be most of what the compiler does.
+    template <class T>
+    T run_bounded(std::function<task<T>()> f) {
+        auto bounded = [](std::function<task<T>()> g) -> task<T> {
+            co_return co_await with_timeout(long_enough, std::ref(g));
+        };
+        return rt().block_on(bounded, std::move(f));
+    }
     std::size_t fds_before_;
     std::unique_ptr<runtime> rt_;
 };

@@ -100,71 +100,59 @@ private:
 
 namespace detail {
 
-template <class F>
-class [[nodiscard("nothing happens before it is awaited: write co_await")]] group_scope final : public link {
+/// What a group's scope does whatever its body is.
+class group_scope_base : public link {
 public:
-    using value = task_value_t<F&, group>;
     using tenure_operation = void;
     static constexpr bool is_checkpoint = true;
+    bool ready() const noexcept { return false; }
+    bool child_ended(strand& s, ending how) noexcept final;
+    // It may have come further.
+    void woken(strand& s) noexcept final;
+
+protected:
+    group_scope_base() = default;
+    explicit group_scope_base(group_options&& o)
+        : options_(std::make_unique<const group_options>(std::move(o))) {}
+    group_scope_base(group_scope_base&&) = default; // before it begins
+    ~group_scope_base() = default;
+    /// Opens the group, before the body is entered. `out`: where the body's end is written, and then the group's.
+    void open(strand& s, frame& f, result_base& out, bool has_value);
+    const base::ref<group_state>& state() const noexcept { return state_; }
+
+private:
+    std::unique_ptr<const group_options> options_; // null: the usual ones
+    frame* caller_ = nullptr;
+    context_node* outer_ = nullptr;
+    result_base* out_ = nullptr;
+    base::ref<group_state> state_;
+    ending body_ending_ = ending::returned;
+    bool has_value_ = false;
+};
+
+template <class F>
+class [[nodiscard("nothing happens before it is awaited: write co_await")]] group_scope final
+    : public group_scope_base {
+public:
+    using value = task_value_t<F&, group>;
     template <class X>
         requires(!std::is_same_v<std::remove_cvref_t<X>, group_scope>)
     explicit group_scope(X&& body) : body_(std::forward<X>(body)) {}
     template <class X>
-    group_scope(group_options o, X&& body)
-        : options_(std::make_unique<const group_options>(std::move(o))), body_(std::forward<X>(body)) {}
+    group_scope(group_options o, X&& body) : group_scope_base(std::move(o)), body_(std::forward<X>(body)) {}
 
-    bool ready() const noexcept { return false; }
     void start(strand& s, frame& f) {
-        caller_ = &f;
-        outer_ = s.context;
         result_ = {};
-        state_ = base::ref<group_state>::adopt(new group_state(*s.sched, *s.context, s, options_.get()));
-        state_->opened_at = f.at;
-        s.context = state_->context.get();
-        enter_body(s, *this, result_, [&] {
-            state_->watch();
-            return body_(group(state_));
+        open(s, f, result_, !std::is_void_v<value>);
+        enter_body(s, *this, result_, [this] {
+            state()->watch();
+            return body_(group(state()));
         });
-    }
-    bool child_ended(strand& s, ending how) noexcept override {
-        body_ending_ = how;
-        if (result_.error)
-            state_->add_failure(result_.error);
-        else if (how == ending::unwound)
-            state_->cancel("the group's body was cancelled");
-        woken(s);
-        return true;
-    }
-    // It may have come further.
-    void woken(strand& s) noexcept override {
-        s.wait(nullptr, this); // the children were told through the tree; nothing can cut this wait short
-        if (!state_->join(s)) return;
-        if (owned_timers* timers = state_->timers(); timers && !timers->end(s)) return;
-        s.context = outer_;
-        state_->unlink();
-        s.leaf = caller_;
-        s.next = step::resume;
-        result_.error = state_->failure();
-        if (result_.error) return; // told first; a cancellation from outside shows at the next await
-        if (body_ending_ == ending::returned) {
-            // The children were cut short from outside: what the body made of that is no result.
-            if (s.cancelled() && state_->lost_a_child()) s.next = step::unwind;
-        } else if (s.cancelled()) {
-            s.next = step::unwind;
-        } else if constexpr (!std::is_void_v<value>) {
-            result_.error =
-                std::make_exception_ptr(base::task_cancelled("the group cancelled itself and has no value"));
-        }
     }
     value result() { return result_.take(); }
 
 private:
-    std::unique_ptr<const group_options> options_; // null: the usual ones
     F body_;
-    frame* caller_ = nullptr;
-    context_node* outer_ = nullptr;
-    base::ref<group_state> state_;
-    ending body_ending_ = ending::returned;
     detail::result<value> result_;
 };
 

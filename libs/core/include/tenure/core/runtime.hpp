@@ -122,10 +122,9 @@ private:
     }
     template <class F, class... A>
     auto do_block_on(spawn_options&& o, F&& f, A&&... a) {
-        auto fut = do_submit(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
-        wait_for_end([&] { return fut.status() != task_status::pending; },
-                     [&] { fut.cancel("every task waits"); });
-        return fut.take();
+        const auto submitted = do_submit(std::move(o), std::forward<F>(f), std::forward<A>(a)...);
+        wait_for_end(*submitted.object());
+        return submitted.take();
     }
     struct close_hook {
         virtual ~close_hook() = default;
@@ -155,7 +154,7 @@ private:
     class hook_runner;
     void add_hook(std::unique_ptr<close_hook> h);
     void run_hooks(const close_options& o, close_report& into);
-    void wait_for_end(const std::function<bool()>& ended, const std::function<void()>& on_deadlock);
+    void wait_for_end(detail::task_object& t);
     void work_in_turn(const std::function<bool()>& ended);
     bool take_turn(const std::function<bool()>& ended);
     void give_turn() noexcept;

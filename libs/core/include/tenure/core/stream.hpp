@@ -226,29 +226,38 @@ using produced_t = typename produced<F>::type;
 /// A step reads streams: it takes no slot of its group, and waits for them also when it was cancelled before it began.
 enum class produced_by : std::uint8_t { source, step };
 
+/// A stream, and what its producer's task is given beside its arguments. That task is counted.
+template <class T>
+struct opened_stream {
+    opened_stream(const stream_owner& in, produced_by by, const stream_options& o)
+        : extras(std::make_unique<task_extras>()) {
+        extras->always_entered = by == produced_by::step;
+        if (in.group() && by == produced_by::source && o.takes_slot)
+            extras = with_limit_of(*in.group(), std::move(extras));
+        in.count_up();
+        try {
+            state = base::ref<stream_state<T>>::adopt(
+                new stream_state<T>(in.sched(), in.group(), o.capacity, o.stall));
+        } catch (...) {
+            in.uncount();
+            throw;
+        }
+        extras->observer = state;
+    }
+    base::ref<stream_state<T>> state;
+    std::unique_ptr<task_extras> extras;
+};
+
 template <class F, class... A>
 auto launch_stream(const stream_owner& in, produced_by by, stream_options&& o, F&& f, A&&... a) {
     using value = produced_t<F>;
     static_assert(std::is_void_v<spawned_value_t<F, sink<value>, A...>>,
                   "a producer returns task<>: what it has to give goes through its sink");
-    using state = stream_state<value>;
-    auto extras = std::make_unique<task_extras>();
-    extras->always_entered = by == produced_by::step;
-    if (in.group() && by == produced_by::source && o.takes_slot)
-        extras = with_limit_of(*in.group(), std::move(extras));
-    in.count_up();
-    base::ref<state> s;
-    try {
-        s = base::ref<state>::adopt(new state(in.sched(), in.group(), o.capacity, o.stall));
-    } catch (...) {
-        in.uncount();
-        throw;
-    }
-    extras->observer = s;
-    s->begin(launch({in.sched(), in.parent(), in.group(), std::move(extras)},
-                    spawn_options{std::move(o.name), o.site}, std::forward<F>(f), sink<value>(s),
-                    std::forward<A>(a)...));
-    return stream<value>(s);
+    opened_stream<value> s(in, by, o);
+    s.state->begin(launch({in.sched(), in.parent(), in.group(), std::move(s.extras)},
+                          spawn_options{std::move(o.name), o.site}, std::forward<F>(f), sink<value>(s.state),
+                          std::forward<A>(a)...));
+    return stream<value>(std::move(s.state));
 }
 
 // A step: a task that reads one stream, or several, and produces another. Whoever reads that is told its end, or a failure,

@@ -1,6 +1,6 @@
 // map: a function over many items, several at a time. The results are a stream.
 #pragma once
-#include <tenure/parallel/detail/map_parts.hpp>
+#include <tenure/parallel/detail/collector.hpp>
 #include <tenure/parallel/detail/map_state.hpp>
 #include <tenure/parallel/detail/source.hpp>
 #include <tenure/parallel/item_index.hpp>
@@ -41,7 +41,8 @@ auto start_map(const map_owner& in, runner::runner* on, Items&& items, F&& f, ma
     using function = std::decay_t<F>;
     if constexpr (can_be_mapped<Anywhere, What, function, typename source::value_type>()) {
         using state = map_state<source, function, Anywhere>;
-        using out = std::conditional_t<What == gives::values, typename state::value, typename state::result>;
+        using value = typename state::value;
+        using out = std::conditional_t<What == gives::values, value, item_outcome<value>>;
         core::stream_options how{.takes_slot = false, .name = o.name, .site = at};
         map_plan plan = plan_of(std::move(o), at, on);
         source from(std::decay_t<Items>(std::forward<Items>(items)));
@@ -49,7 +50,8 @@ auto start_map(const map_owner& in, runner::runner* on, Items&& items, F&& f, ma
         auto st = std::make_shared<state>(in, std::move(plan), std::move(from),
                                           std::decay_t<F>(std::forward<F>(f)));
         how.capacity = st->plan.buffer;
-        return core::spawn_stream(in.for_stream(at), std::move(how), produce<out, state>, std::move(st));
+        return core::spawn_stream(in.for_stream(at), std::move(how), produce<out, value>,
+                                  std::shared_ptr<jobs>(std::move(st)));
     }
 }
 

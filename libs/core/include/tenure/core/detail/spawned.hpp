@@ -13,7 +13,10 @@ public:
     static constexpr bool has_parents = (is_anchor<A> || ...);
     template <class... X>
     spawned(scheduler& to, group_state* g, spawn_options&& o, X&&... x)
-        : spawned::task_result(to, g, std::move(o)), call_(std::in_place, std::forward<X>(x)...) {}
+        : spawned::task_result(to, g, std::move(o)), stored(std::forward<X>(x)...) {}
+    spawned(const spawned&) = delete;
+    spawned& operator=(const spawned&) = delete;
+    ~spawned() override { drop(); }
 
 private:
     using entry = task_object::entry;
@@ -34,7 +37,7 @@ private:
                     else
                         return std::invoke(f, a...);
                 },
-                *call_);
+                stored);
         };
         try {
             if constexpr (call::gives_task) {
@@ -54,10 +57,13 @@ private:
             return entry::failed;
         }
     }
-    void drop_arguments() noexcept override { call_.reset(); }
+    void drop_arguments() noexcept override { drop(); }
+    void drop() noexcept {
+        if (std::exchange(has_call_, false)) stored.~tuple();
+    }
 
     bool parents_have_ended() noexcept {
-        return std::apply([this](F&, A&... a) { return (has_ended(a) && ...); }, *call_);
+        return std::apply([this](F&, A&... a) { return (has_ended(a) && ...); }, stored);
     }
     template <class X>
     bool has_ended(X& argument) noexcept {
@@ -69,11 +75,14 @@ private:
     /// Of the first one that has no value.
     std::exception_ptr failure_of_parents() noexcept {
         std::exception_ptr e;
-        std::apply([&e](F&, A&... a) { (void)((e = failure_of_argument(a)) || ...); }, *call_);
+        std::apply([&e](F&, A&... a) { (void)((e = failure_of_argument(a)) || ...); }, stored);
         return e;
     }
 
-    std::optional<std::tuple<F, A...>> call_;
+    union { // not an optional, which looks at every way in which the call might be copied: costs a compiler much
+        std::tuple<F, A...> stored;
+    };
+    bool has_call_ = true;
     [[no_unique_address]] std::conditional_t<has_parents, parent_wait, std::tuple<>> wait_;
 };
 

@@ -180,6 +180,8 @@ public:
     const map_plan plan;
 
     // ---- the dispatcher
+    /// As a child of g.
+    virtual void start_dispatcher(core::group g) = 0;
     /// How many items the next batch is to have; 0: the window has no room, or too little to be worth it.
     std::size_t room_now() const noexcept;
     /// The same, when there is room.

@@ -2,10 +2,9 @@
 #pragma once
 #include <tenure/core/observe.hpp>
 #include <tenure/core/this_task.hpp>
+#include <tenure/parallel/detail/dispatcher.hpp>
 #include <tenure/parallel/detail/elsewhere.hpp>
 #include <tenure/parallel/detail/item_place.hpp>
-#include <tenure/parallel/detail/jobs.hpp>
-#include <tenure/parallel/item_outcome.hpp>
 
 #include <ranges>
 #include <vector>
@@ -55,68 +54,25 @@ using value_of_mapped = typename call_of<F, Item>::type;
 
 /// The typed part of a map: its items, its function, its results. Anywhere: on a runner, perhaps in other processes.
 template <class Source, class F, bool Anywhere>
-class map_state final : public jobs {
+class map_state final : public map_of_items<Source, value_of_mapped<F, typename Source::value_type>> {
+    using base_type = map_of_items<Source, value_of_mapped<F, typename Source::value_type>>;
+
 public:
-    using source_type = Source;
+    using base_type::begin, base_type::end, base_type::finished, base_type::has_retries, base_type::now,
+        base_type::plan, base_type::stopped, base_type::take, base_type::taken_too_long, base_type::try_again;
     using function = F;
-    using item = typename Source::value_type;
+    using item = typename base_type::item;
+    using items = typename base_type::items;
     using call = call_of<F, item>;
     using value = typename call::type;
-    using result = item_outcome<value>;
-
-    class items final : public batch {
-    public:
-        using batch::batch;
-        void clear() noexcept {
-            in.clear();
-            out.clear();
-        }
-        std::size_t count() const noexcept override { return in.size(); }
-        void time_out(std::size_t k, std::exception_ptr e) override {
-            put(k, failure(std::move(e)), item_status::timed_out);
-        }
-        std::shared_ptr<batch> again(std::size_t k) override {
-            auto one = std::make_shared<items>(first + k, attempt + 1);
-            one->in.reserve(1);
-            one->out.resize(1);
-            one->in.push_back(std::move(in[k]));
-            return one;
-        }
-        void count_results(map_progress& p) const noexcept override {
-            for (const auto& one : out) {
-                if (!one) continue;
-                switch (one->status()) {
-                case item_status::done: ++p.done; break;
-                case item_status::failed:
-                case item_status::worker_died: ++p.failed; break;
-                case item_status::timed_out: ++p.timed_out; break;
-                case item_status::cancelled: ++p.cancelled; break;
-                }
-            }
-        }
-        void put(std::size_t k, base::outcome<value>&& how, item_status failed = item_status::failed) {
-            try {
-                out[k].emplace(first + k, std::move(how), failed, attempt);
-            } catch (...) { // what moving the value throws
-                out[k].emplace(first + k, failure(std::current_exception()), item_status::failed, attempt);
-            }
-        }
-        static base::outcome<value> failure(std::exception_ptr e) {
-            return base::outcome<value>::failure(std::move(e));
-        }
-        std::vector<item> in;
-        std::vector<std::optional<result>> out; // of those whose turn is over, and that are not tried again
-    };
 
     map_state(map_owner in, map_plan&& p, Source&& s, F&& f)
-        : jobs(std::move(in), std::move(p)), source(std::move(s)), f_(std::move(f)) {
+        : base_type(std::move(in), std::move(p), std::move(s)), f_(std::move(f)) {
         if (!can_be_tried_again<item> && plan.retries > 0 && !plan.elsewhere)
             throw base::usage_error(
                 "map: retries needs items that can be copied, for each attempt is called with a copy: "
                 "give it pointers that share, or indices");
     }
-
-    Source source;
 
     // ---- for items_elsewhere
     const F& function_object() const noexcept { return f_; }

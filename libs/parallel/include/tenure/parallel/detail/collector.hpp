@@ -1,9 +1,8 @@
-// The two ends of a map: the dispatcher, which reads its items, and the collector, which hands its results on.
+// The end of a map: the collector, which hands its results on.
 #pragma once
 #include <tenure/core/group.hpp>
 #include <tenure/core/stream.hpp>
-#include <tenure/core/this_task.hpp>
-#include <tenure/parallel/detail/jobs.hpp>
+#include <tenure/parallel/detail/results.hpp>
 
 #include <map>
 #include <utility>
@@ -11,62 +10,14 @@
 
 namespace tenure::inline v0::parallel::detail {
 
-// The dispatcher: reads items as far as the window allows.
-template <class State>
-core::task<> dispatch(std::shared_ptr<State> st) {
-    using items = typename State::items;
-    std::exception_ptr error;
-    std::size_t index = 0;
-    std::shared_ptr<batch> spent;
-    bool more = true;
-    while (more) {
-        std::size_t n = core::this_task::cancel_requested() ? 0 : st->room_now();
-        if (n == 0) n = co_await st->room(); // a checkpoint
-        auto b = std::static_pointer_cast<items>(std::move(spent));
-        if (b)
-            b->restart(index);
-        else
-            b = std::make_shared<items>(index);
-        b->in.reserve(n);
-        try {
-            while (b->in.size() < n && more) {
-                // Reading may be slow, and is for nobody then. Not each time: to ask costs as much as to read a number.
-                if (b->in.size() % 8 == 7 && core::this_task::cancel_requested()) break;
-                std::optional<typename State::item> one;
-                if constexpr (State::source_type::awaits) {
-                    auto next = st->source.next();
-                    if (b->in.empty())
-                        one = co_await std::move(next);
-                    else if (next.ready())
-                        one = next.result();
-                    else
-                        break; // what has come does not wait for what has not
-                } else {
-                    st->source.next(one);
-                }
-                if (one)
-                    b->in.push_back(std::move(*one));
-                else
-                    more = false;
-            }
-        } catch (...) { // what was read before is worked on
-            error = std::current_exception();
-            more = false;
-        }
-        index += b->in.size();
-        b->out.resize(b->in.size());
-        if (!b->in.empty()) spent = st->offer(std::move(b));
-    }
-    st->end_of_items(std::move(error));
-}
-
-// The collector: hands results on, each once. An item that is tried again is missing in its batch, and comes in one of its own.
-template <class Out, class State>
+// Hands results on, each once. An item that is tried again is missing in its batch, and comes in one of its own.
+// T: what the function gives. Out: that, or how each item ended.
+template <class Out, class T>
 class collector {
-    static constexpr bool outcomes = std::is_same_v<Out, typename State::result>;
+    static constexpr bool outcomes = std::is_same_v<Out, item_outcome<T>>;
 
 public:
-    collector(core::sink<Out>& to, State& from) noexcept : to_(to), from_(from) {}
+    collector(core::sink<Out>& to, jobs& from) noexcept : to_(to), from_(from) {}
 
     core::task<> run() {
         batch_list spent;
@@ -103,7 +54,7 @@ public:
                 from_.delivered(k - from);
             }
             if (!b || !from_.batches_come_back()) continue;
-            static_cast<typename State::items&>(*b).clear();
+            static_cast<results<T>&>(*b).clear();
             spent.push_front(std::move(b));
         }
         if (const auto e = from_.source_error()) failures_.push_back(e);
@@ -113,7 +64,7 @@ public:
 
 private:
     bool fails_at_once() const noexcept { return !outcomes && !from_.plan.keep_going; }
-    static auto& results_of(batch& b) { return static_cast<typename State::items&>(b).out; }
+    static auto& results_of(batch& b) { return static_cast<results<T>&>(b).out; }
     // The first result from k on.
     static std::size_t there(batch& b, std::size_t k) {
         const auto& out = results_of(b);
@@ -135,7 +86,7 @@ private:
         for (; k < out.size(); ++k)
             if (out[k] && !*out[k]) (void)out[k]->value();
     }
-    static std::exception_ptr failure_of(const typename State::result& one) {
+    static std::exception_ptr failure_of(const item_outcome<T>& one) {
         try {
             (void)one.value();
         } catch (...) {
@@ -144,21 +95,21 @@ private:
         return nullptr;
     }
     core::sink<Out>& to_;
-    State& from_;
+    jobs& from_;
     std::vector<std::exception_ptr> failures_;
     std::size_t turn_ = 0;                                // the item whose result comes next
     std::map<std::size_t, std::shared_ptr<batch>> early_; // by the first item whose result waits for its turn
 };
 
-template <class Out, class State>
-core::task<> produce(core::sink<Out> to, std::shared_ptr<State> st) {
+template <class Out, class T>
+core::task<> produce(core::sink<Out> to, std::shared_ptr<jobs> st) {
     const stop_jobs at_exit(*st);
     st->start_watch();
     auto parts = [&](core::group g) -> core::task<> {
         st->pause_in(g);
-        if (st->plan.progress) (void)g.spawn_background(State::tell_progress, st);
-        (void)g.spawn(dispatch<State>, st);
-        collector<Out, State> results(to, *st);
+        if (st->plan.progress) (void)g.spawn_background(jobs::tell_progress, st);
+        st->start_dispatcher(g);
+        collector<Out, T> results(to, *st);
         co_await results.run();
     };
     std::exception_ptr failure;
