@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -196,6 +197,50 @@ TEST(Guard, DeathOfTheFrontEndsTheRunAndNotItsOtherChildren) {
     for (const int fd : {witness[0], up[0], up[1]})
         close(fd);
 }
+
+/// Starts an item under a guard, stops the engine, kills the guard; what is left has to end.
+void kill_guard_of_a_stopped_engine(bool by_itself) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int witness[2];
+    int up[2];
+    ASSERT_EQ(pipe2(witness, O_CLOEXEC), 0);
+    ASSERT_EQ(pipe2(up, O_CLOEXEC), 0);
+    const pid_t guard = start_guard([&](const engine_context& context) {
+        test_engine engine(1, context.cgroup, context.registry);
+        bool guard_gone = false;
+        engine.watch(context.guard_pidfd, [&] { guard_gone = true; });
+        engine.run(0, {zoo(), "ignterm_setsid"}, {}, witness[1]);
+        if (!engine.wrote(0, "r") || write(up[1], "r", 1) != 1) return 1;
+        if (by_itself) stop_self();
+        engine.until([&] { return guard_gone; });
+        engine.wardens().end_now();
+        return 0;
+    });
+    close(witness[1]);
+    char byte = 0;
+    ASSERT_EQ(read(up[0], &byte, 1), 1);
+    const std::vector<pid_t> engine = children_of(guard);
+    ASSERT_EQ(engine.size(), 1U);
+    if (!by_itself) signal_process(engine[0], SIGSTOP);
+    int status = 0; // the guard stops with its engine
+    while (waitpid(guard, &status, WUNTRACED) < 0 && errno == EINTR) {}
+    ASSERT_TRUE(WIFSTOPPED(status)) << status;
+    signal_process(guard, SIGKILL);
+    EXPECT_EQ(wait_status(guard), SIGKILL);
+    pollfd gone{witness[0], 0, 0};
+    EXPECT_EQ(poll(&gone, 1, 20'000), 1) << "the item lives on";
+    EXPECT_TRUE(no_child_within(20s));
+    for (const pid_t left : children_of(getpid())) { // of a failed test
+        signal_process(left, SIGCONT);
+        signal_process(left, SIGKILL);
+    }
+    for (const int fd : {witness[0], up[0], up[1]})
+        close(fd);
+}
+
+TEST(Guard, ItsDeathEndsTheRunOfAnEngineThatHasStoppedItself) { kill_guard_of_a_stopped_engine(true); }
+
+TEST(Guard, ItsDeathEndsTheRunOfAnEngineThatWasStopped) { kill_guard_of_a_stopped_engine(false); }
 
 TEST(Guard, IgnoredSignalsStayIgnored) {
     std::fflush(nullptr);

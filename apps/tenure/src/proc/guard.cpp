@@ -170,7 +170,8 @@ int guard_engine(const guard_options& options, const std::function<int(const eng
     }
     if (engine == 0) {
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-        if (getppid() != me) _exit(no_engine); // the guard has gone already
+        prctl(PR_SET_PDEATHSIG, SIGCONT);      // an engine that is stopped has to see that its guard has gone
+        if (getppid() != me) _exit(no_engine); // it has gone already
         // SIGCONT is for the guard to read; the engine is simply continued by it.
         sigset_t continuation;
         sigemptyset(&continuation);

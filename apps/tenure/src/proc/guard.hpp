@@ -16,7 +16,8 @@
 //     end by itself), then they are killed too; until no child is left (ECHILD)
 //   EXIT: as the engine did: same status, or the same signal with core dumps off
 //
-// The engine sees the guard's end by `guard_pidfd` and then calls warden_set::end_now() and _exit.
+// The engine sees the guard's end by `guard_pidfd` and then calls warden_set::end_now() and _exit. If it is stopped then,
+// the guard's end continues it (PDEATHSIG).
 // Invariant: the guard starts nothing but the engine; every other child it ever has is a stray or a warden.
 //
 // A shell that has children may replace itself by this program (exec). Those and their orphans belong to the user. In
