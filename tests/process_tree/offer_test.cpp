@@ -184,5 +184,27 @@ TEST_F(Offer, DescriptorsAreAllGivenBack) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_F(Offer, NoneIsStartedOnceTheEngineEndsNowThoughItHoldsACopyOfTheLink) {
+    // The item succeeds when the engine has closed all that it has of the queue and of the link. The copy, such as the one
+    // that a driver watches, must not keep the warden from seeing that.
+    test_engine engine(1);
+    constexpr std::size_t closed = 3; // both ends of the queue, and the link
+    ASSERT_TRUE(engine.run(0, {"/bin/sh", "-c",
+                               "until [ -e " + folder_ +
+                                   "few ]; do sleep 0.005; done;"
+                                   "until set -- /proc/" +
+                                   std::to_string(getpid()) + "/fd/*; [ $# -le $(cat " + folder_ +
+                                   "few) ]; do sleep 0.005; done"}));
+    const io::unique_fd copy(fcntl(engine.wardens()[0].socket(), F_DUPFD_CLOEXEC, 3));
+    ASSERT_TRUE(copy);
+    ASSERT_NE(engine.offer(says("b")), 0U);
+    const std::size_t few = open_descriptors() - closed;
+    std::ofstream(folder_ + "few.new") << few;
+    ASSERT_EQ(rename((folder_ + "few.new").c_str(), (folder_ + "few").c_str()), 0);
+    const kill_round left = engine.wardens().end_now();
+    EXPECT_EQ(left.signalled + left.refused, 0U);
+    EXPECT_EQ(log(), "") << "the offered item has run";
+}
+
 } // namespace
 } // namespace tenure::inline v0::app::testing

@@ -160,9 +160,12 @@ kill_round warden_set::end_now() {
     if (std::none_of(links_.begin(), links_.end(), [](const warden_link& link) { return link.alive(); }) &&
         waitpid(-1, nullptr, WNOHANG) < 0)
         return {};
-    // Each warden reads the end of file, kills its item, and exits.
-    for (warden_link& link : links_)
+    // Each warden reads the end of file, kills its item, and exits. To close the socket would not do: there may be a copy
+    // of it. Nor can a warden tell of an item any more, so none starts another one.
+    for (warden_link& link : links_) {
+        if (link.socket_) ::shutdown(link.socket_.get(), SHUT_RDWR);
         link.socket_.reset();
+    }
     sigset_t child_signal;
     sigset_t before;
     sigemptyset(&child_signal);
