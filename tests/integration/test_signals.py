@@ -76,6 +76,14 @@ class First(Case):
         self.assertEqual((result.status, result.out), (130, b"bye\n"), result)
         self.assert_clean(result)
 
+    def test_a_warden_that_was_stopped_ends_its_item_too(self):
+        def stop_one_and_interrupt(run):
+            warden = run.wardens()[0]
+            os.kill(warden, signal.SIGSTOP)
+            poll_until(lambda: stat_of(warden)[1] == "T", "the warden to stop")
+            run.signal(signal.SIGTERM)
+        self.check_polite(self.interrupt(POLITE, stop_one_and_interrupt))
+
     def test_what_ignores_sigterm_is_killed_after_the_grace(self):
         result = self.interrupt(STUBBORN, lambda run: run.signal(signal.SIGINT), "--grace", "700ms")
         self.assertEqual(self.read_lines("heard"), ["term", "term"])

@@ -382,5 +382,25 @@ TEST(Warden, CountsTheProcessorTimeOfAllDescendants) {
     EXPECT_LT(cpu_of("exit"), 100ms); // nothing of the earlier ones
 }
 
+TEST(Warden, ObeysEndAndKillThoughItWasStopped) {
+    for (const bool at_once : {false, true}) {
+        test_engine engine(1);
+        ASSERT_TRUE(engine.run(0, {"/bin/sh", "-c", "echo r; exec sleep 60"}));
+        ASSERT_TRUE(engine.wrote(0, "r"));
+        const pid_t warden = engine.wardens()[0].pid();
+        signal_process(warden, SIGSTOP);
+        int status = 0;
+        while (waitpid(warden, &status, WUNTRACED) < 0 && errno == EINTR) {}
+        ASSERT_TRUE(WIFSTOPPED(status));
+        if (at_once)
+            engine.wardens()[0].kill(0);
+        else
+            engine.wardens()[0].end(0);
+        const report ended = engine.result(0);
+        EXPECT_EQ(ended.by, at_once ? ended_by::kill_request : ended_by::end_request);
+        EXPECT_TRUE(killed(ended, at_once ? SIGKILL : SIGTERM));
+    }
+}
+
 } // namespace
 } // namespace tenure::inline v0::app::testing

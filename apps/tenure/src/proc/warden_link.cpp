@@ -1,6 +1,7 @@
 #include "proc/warden_link.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <sys/socket.h>
 
 namespace tenure::inline v0::app {
@@ -19,6 +20,20 @@ int warden_link::run(const run_request& request, run_streams streams) {
     streams_ = std::move(streams);
     flush();
     return 0;
+}
+
+void warden_link::end(std::uint64_t id) {
+    control(frame_kind::end, id);
+    wake();
+}
+
+void warden_link::kill(std::uint64_t id) {
+    control(frame_kind::kill, id);
+    wake();
+}
+
+void warden_link::wake() const {
+    if (alive()) ::kill(pid_, SIGCONT); // it is not reaped yet: its pid means nobody else
 }
 
 void warden_link::control(frame_kind kind, std::uint64_t id) {

@@ -55,8 +55,9 @@ public:
 
     /// The item `id` is ended: with SIGTERM and grace, or at once. Nothing happens if it is no longer here.
     /// 0: whichever runs, be it one that the warden has taken and not told yet.
-    void end(std::uint64_t id) { control(frame_kind::end, id); }
-    void kill(std::uint64_t id) { control(frame_kind::kill, id); }
+    /// A warden that was stopped is continued, since it could not obey.
+    void end(std::uint64_t id);
+    void kill(std::uint64_t id);
     void stop() { control(frame_kind::stop, 0); }
     void cont() { control(frame_kind::cont, 0); }
     /// The warden kills what it runs, and exits.
@@ -72,6 +73,7 @@ private:
     friend class warden_set;
 
     void control(frame_kind kind, std::uint64_t id);
+    void wake() const;
     void reset();
 
     unsigned slot_ = 0;
