@@ -197,6 +197,26 @@ class NotOursToSignal(Case):
             self.assertIn("processes that are not ours to signal", result.text)
 
 
+class WithoutProc(Case):
+    """Nothing below us can be found without /proc: what was not ended must at least be counted."""
+
+    def test_what_an_item_leaves_behind_is_counted(self):
+        script = ('mount -t tmpfs none /proc && exec "$T" map -j1 --grace 100ms sh -c '
+                  '\'setsid sh -c "$FAR" & read line < "$D/up"\' ::: a')
+        os.mkfifo(self.path("up"))
+        for unshare in (["unshare", "-m"], ["unshare", "-rm"]):
+            if subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/proc"], capture_output=True).returncode == 0:
+                break
+        else:
+            return  # no right to hide it
+        run = self.start(command=[*unshare, "sh", "-c", script],
+                         env=self.environment(FAR='echo > "$D/up"; exec sleep 60'))
+        result = run.finish()
+        self.assertIn("audit: tasks 0, timers 0, processes 1, descriptors 0 left\n  left: processes that /proc does not show",
+                      result.text)
+        self.end_everything()
+
+
 class DeafToSigkill(Case):
     """An item that SIGKILL does not end: in an uninterruptible sleep, as on a dead network disk. A frozen one is the same."""
 

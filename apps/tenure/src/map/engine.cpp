@@ -243,7 +243,7 @@ void engine::suspend() {
 audit_counts engine::audit(std::size_t descriptors_before) {
     audit_counts left;
     const kill_round alive = wardens_.end_now();
-    left.processes = alive.signalled + alive.refused;
+    left.processes = alive.all();
     const audit_report r = runtime_.audit();
     left.tasks = r.tasks;
     left.timers = r.timers;
@@ -252,6 +252,7 @@ audit_counts engine::audit(std::size_t descriptors_before) {
     if (alive.refused > 0) left.where.push_back("processes that are not ours to signal (set-user-ID)");
     if (alive.signalled > 0)
         left.where.push_back("processes that SIGKILL does not end (uninterruptible sleep, or frozen)");
+    if (alive.unseen > 0) left.where.push_back("processes that /proc does not show (at least one)");
     return left;
 }
 

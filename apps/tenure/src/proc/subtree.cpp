@@ -219,6 +219,7 @@ kill_round sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanos
         const bool all_hopeless = waited_for == 0 && round.signalled + round.refused == 0 && given_up > 0;
         if (all_hopeless || (waited_for == 0 && on_killed.used_up(round, reaped))) {
             round.signalled += given_up;
+            if (round.all() == 0) round.unseen = 1; // there is no /proc, perhaps
             return round;
         }
         // A process that forks and exits all the time is caught by being quick, not by waiting.

@@ -71,6 +71,9 @@ private:
 struct kill_round {
     unsigned signalled = 0;
     unsigned refused = 0; ///< EPERM: set-user-ID programs of another user
+    unsigned unseen = 0;  ///< 1: there was no ECHILD, but nothing was found in /proc either
+
+    unsigned all() const noexcept { return signalled + refused + unseen; }
 };
 
 /// How long to go on after SIGKILL. Children that are not ours to signal get a second; those that have the signal and do
@@ -94,7 +97,7 @@ kill_round kill_children(const std::function<bool(pid_t)>& spared = {});
 /// first. Only children that do not end are left, when kill_patience is used up; those that are `hopeless`, which it was
 /// for before, are not waited for.
 /// SIGCHLD must be blocked and not ignored. Blocks.
-/// Returns: what is left: `signalled` have SIGKILL and do not end, `refused` are not ours to signal.
+/// Returns: what is left: `signalled` have SIGKILL and do not end, `refused` are not ours to signal, `unseen` were not found.
 kill_round sweep(const std::function<bool(pid_t)>& is_warden, std::chrono::nanoseconds patience,
                  const std::function<bool(pid_t)>& hopeless = {});
 

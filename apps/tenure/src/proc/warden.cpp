@@ -378,8 +378,11 @@ private:
             if (reap_ended()) return;
             const bool reaped = reaped_ != before;
             const kill_round round = kill_children();
-            report_.unkillable = round.signalled + round.refused;
-            if (patience.used_up(round, reaped)) return;
+            report_.unkillable = round.all();
+            if (patience.used_up(round, reaped)) {
+                report_.unkillable = std::max(report_.unkillable, 1U); // there was no ECHILD
+                return;
+            }
             // Against processes that fork and exit all the time only speed helps: no pause while some are reaped.
             if (!reaped) wait_for({}, 1'000'000);
         }

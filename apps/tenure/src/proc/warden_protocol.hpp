@@ -94,7 +94,7 @@ struct report {
     std::uint32_t stops = 0;      ///< how often the item stopped itself
 
     std::uint32_t descendants_ended = 0; ///< other processes of the item that had to be signalled
-    std::uint32_t unkillable = 0;        ///< still there: not ours to signal, or deaf to SIGKILL
+    std::uint32_t unkillable = 0;        ///< still there: not ours to signal, deaf to SIGKILL, or not found
 
     std::int64_t started_ns = 0; ///< exec done
     std::int64_t ended_ns = 0;   ///< the item itself reaped
