@@ -57,7 +57,7 @@ class Jobs(Case):
         self.assertRaises(subprocess.TimeoutExpired, run.popen.wait, 1.2)
         self.assertLessEqual(self.cpu_ticks(own) - before, 3)  # of 10 ms, of all four processes
         run.signal(signal.SIGINT)
-        self.assertEqual(run.finish().status, 130)
+        self.assertEqual(run.finish().status, -signal.SIGINT)
 
     def cpu_ticks(self, pids):
         total = 0

@@ -1,6 +1,7 @@
 """Too few descriptors, processes or memory: slower, never less. And the memory of a long run."""
 import os
 import resource
+import signal
 import subprocess
 import threading
 
@@ -165,9 +166,9 @@ class Memory(Case):
             except subprocess.TimeoutExpired:
                 pass
         self.assertLess(taken, 1_000_000)  # a pipe and a buffer
-        run.signal(2)
+        run.signal(signal.SIGINT)
         result = run.finish()
-        self.assertEqual(result.status, 130, result)
+        self.assertEqual(result.status, -signal.SIGINT, result)
 
     def test_one_slow_item_does_not_let_the_others_pile_up(self):
         # In input order everything behind the first item waits for it; each writes 100 KB.

@@ -10,14 +10,14 @@ from processes import marked, stat_of
 
 
 class First(Case):
-    def interrupt(self, script, send, *words, jobs=2, **more):
+    def interrupt(self, script, send, *words, jobs=2, status=130, **more):
         run = self.start(f"-j{jobs}", *words, "sh", "-c", script, "sh", ":::", *"abcdef", **more)
         self.witness.wait_lines(jobs)
         began, began_fair = time.monotonic(), CLOCK.now()
         send(run)
         result = run.finish()
         self.wall, self.took = time.monotonic() - began, CLOCK.now() - began_fair
-        self.assertEqual(result.status, 130, result)
+        self.assertEqual(result.status, status, result)
         self.assert_clean(result)
         self.assertEqual(len(self.witness.lines()), jobs, "no new item after the signal")
         return result
@@ -30,14 +30,15 @@ class First(Case):
         self.assertLess(self.took, 3)
 
     def test_sigint_to_the_guard(self):
-        self.check_polite(self.interrupt(POLITE, lambda run: run.signal(signal.SIGINT)))
+        self.check_polite(self.interrupt(POLITE, lambda run: run.signal(signal.SIGINT), status=-signal.SIGINT))
 
     def test_sigint_to_the_process_group(self):
         self.check_polite(self.interrupt(POLITE, lambda run: os.killpg(run.pid, signal.SIGINT),
-                                         start_new_session=True))
+                                         status=-signal.SIGINT, start_new_session=True))
 
     def test_sigint_to_the_engine_alone(self):
-        self.check_polite(self.interrupt(POLITE, lambda run: os.kill(run.engine(), signal.SIGINT)))
+        self.check_polite(self.interrupt(POLITE, lambda run: os.kill(run.engine(), signal.SIGINT),
+                                         status=-signal.SIGINT))
 
     def test_sigterm_to_the_guard(self):
         self.check_polite(self.interrupt(POLITE, lambda run: run.signal(signal.SIGTERM)))
@@ -85,7 +86,8 @@ class First(Case):
         self.check_polite(self.interrupt(POLITE, stop_one_and_interrupt))
 
     def test_what_ignores_sigterm_is_killed_after_the_grace(self):
-        result = self.interrupt(STUBBORN, lambda run: run.signal(signal.SIGINT), "--grace", "700ms")
+        result = self.interrupt(STUBBORN, lambda run: run.signal(signal.SIGINT), "--grace", "700ms",
+                                status=-signal.SIGINT)
         self.assertEqual(self.read_lines("heard"), ["term", "term"])
         self.assertGreaterEqual(self.wall, 0.7)
         self.assertLess(self.took, 0.7 + 2)
@@ -96,17 +98,17 @@ class First(Case):
         run.engine()
         time.sleep(0.05)
         run.signal(signal.SIGINT)
-        self.assertEqual(run.popen.wait(10), 130)
+        self.assertEqual(run.popen.wait(10), -signal.SIGINT)
         self.assert_clean(run.finish())
 
     def test_at_the_very_beginning(self):
-        # At any moment from the first instruction on: it ends by the signal or in order, and leaves nothing.
+        # At any moment from the first instruction on: it ends by the signal, and leaves nothing.
         for delay in [n * 0.0005 for n in range(24)]:
             run = self.start("-j2", "sh", "-c", HOLD + "exec sleep 60", "sh", ":::", "a", "b", "c")
             time.sleep(delay)
             run.signal(signal.SIGINT)
             result = run.finish(10)
-            self.assertIn(result.status, (130, -signal.SIGINT), result)
+            self.assertEqual(result.status, -signal.SIGINT, result)
             self.assert_nothing_lives(result)
 
     def test_while_an_item_waits_to_be_tried_again(self):
@@ -115,7 +117,7 @@ class First(Case):
         began = CLOCK.now()
         run.signal(signal.SIGINT)
         result = run.finish(10)
-        self.assertEqual(result.status, 130, result)
+        self.assertEqual(result.status, -signal.SIGINT, result)
         self.assertLess(CLOCK.now() - began, 2)
         self.assert_clean(result)
 
@@ -125,7 +127,7 @@ class First(Case):
         poll_until(lambda: not self.witness.look(), "the items to end")
         run.signal(signal.SIGINT)
         run.signal(signal.SIGTERM)  # the second one: not even the reader is waited for
-        self.assertEqual(run.popen.wait(10), 130)
+        self.assertEqual(run.popen.wait(10), -signal.SIGINT)
         result = run.finish()
         self.assert_clean(result)
         self.assertIn("output not written: 4 items", result.text)
@@ -136,7 +138,7 @@ class First(Case):
         poll_until(lambda: not self.witness.look(), "the items to end")
         run.signal(signal.SIGINT)
         run.signal(signal.SIGTERM)
-        self.assertEqual(run.popen.wait(10), 130)
+        self.assertEqual(run.popen.wait(10), -signal.SIGINT)
         self.assert_clean(run.finish())
 
     def test_while_nobody_reads_the_summary(self):
@@ -155,11 +157,12 @@ class First(Case):
         run.signal(signal.SIGINT)
         self.assertRaises(subprocess.TimeoutExpired, run.popen.wait, 0.5)
         run.signal(signal.SIGINT)
-        self.assertEqual(run.popen.wait(10), 130)
+        self.assertEqual(run.popen.wait(10), -signal.SIGINT)
         self.assert_nothing_lives()
 
     def test_results_hold_what_was_stopped(self):
-        self.interrupt("echo begun; " + HOLD + "exec sleep 60", lambda run: run.signal(signal.SIGINT), "--results", "r")
+        self.interrupt("echo begun; " + HOLD + "exec sleep 60", lambda run: run.signal(signal.SIGINT), "--results", "r",
+                       status=-signal.SIGINT)
         for number in ("1", "2"):
             self.assertIn(b"state=stopped\n", self.read("r", number, "status"))
             self.assertEqual(self.read("r", number, "stdout"), b"begun\n")
@@ -180,7 +183,7 @@ class Second(Case):
                 run.signal(second)
                 result = run.finish(10)
                 self.assertLess(CLOCK.now() - began, 2)
-                self.assertEqual(result.status, 130, result)
+                self.assertEqual(result.status, -signal.SIGINT if signal.SIGINT in (first, second) else 130, result)
                 self.assert_clean(result)
                 os.unlink(self.path("heard"))
                 self.witness.seen = b""
@@ -196,7 +199,7 @@ class Second(Case):
         run.signal(signal.SIGINT)
         result = run.finish(10)
         self.assertLess(CLOCK.now() - began, 2)
-        self.assertEqual(result.status, 130, result)
+        self.assertEqual(result.status, -signal.SIGINT, result)
         self.assert_clean(result)
 
 

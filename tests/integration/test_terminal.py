@@ -1,5 +1,7 @@
 """In a pseudo-terminal: Ctrl-C, Ctrl-Z and fg, hanging up, --tty, the progress bar."""
 import re
+import shutil
+import signal
 import time
 
 from harness import AUDIT, CLOCK, HOLD, POLITE, STUBBORN, TENURE, Case, given_time, isolation_works, poll_until
@@ -32,7 +34,7 @@ class CtrlC(OnTerminal):
         terminal = self.open("-j2", "sh", "-c", POLITE, "sh", ":::", *"abcd")
         self.witness.wait_lines(2)
         terminal.type(b"\x03")
-        screen = self.end(terminal, 130)
+        screen = self.end(terminal, -signal.SIGINT)
         self.assertEqual(self.read_lines("heard"), ["term", "term"])
         self.assertEqual(len(self.witness.lines()), 2)
         self.assertIn("by an interrupt", screen)
@@ -46,7 +48,7 @@ class CtrlC(OnTerminal):
         time.sleep(0.15)
         began = CLOCK.now()
         terminal.type(b"\x03")
-        self.end(terminal, 130)
+        self.end(terminal, -signal.SIGINT)
         self.assertLess(CLOCK.now() - began, 2)
 
     def test_ctrl_backslash_is_an_interrupt_too(self):
@@ -60,7 +62,18 @@ class CtrlC(OnTerminal):
         terminal = self.open("echo")
         terminal.wait_screen(b"0 items")
         terminal.type(b"\x03")
-        self.end(terminal, 130)
+        self.end(terminal, -signal.SIGINT)
+
+
+    def test_ends_the_script_that_has_called_it(self):
+        loop = 'for i in 1 2 3; do "$T" map -j1 sh -c "$S" sh ::: a; echo "it $i"; done; echo END'
+        terminal = Terminal(self, shutil.which("bash"), "-c", loop, env={"S": HOLD + "exec sleep 60"})
+        self.witness.wait_lines(1)
+        terminal.type(b"\x03")
+        screen = self.end(terminal, -signal.SIGINT)
+        self.assertIn("by an interrupt", screen)
+        self.assertNotIn("it 1", screen)
+        self.assertNotIn("END", screen)
 
 
 class CtrlZ(OnTerminal):
@@ -111,7 +124,7 @@ class CtrlZ(OnTerminal):
         terminal.order("fg")
         poll_until(lambda: self.states([guard]) != ["T"], "fg")
         terminal.type(b"\x03")
-        self.end(terminal, 130, event=2)
+        self.end(terminal, -signal.SIGINT, event=2)
         self.assertEqual(self.read_lines("heard"), ["term", "term"])
 
     @given_time
@@ -142,7 +155,7 @@ class CtrlZ(OnTerminal):
         terminal.order("fg")
         poll_until(lambda: ticks() > before, "the far one to go on")
         terminal.type(b"\x03")
-        self.end(terminal, 130, event=2)
+        self.end(terminal, -signal.SIGINT, event=2)
 
 
 class HangUp(OnTerminal):
@@ -181,7 +194,7 @@ class Tty(OnTerminal):
         terminal = self.open("--tty", "--retries", "3", "sh", "-c", HOLD + "exec sleep 60", "sh", ":::", "a", "b", "c")
         self.witness.wait_lines(1)
         terminal.type(b"\x03")
-        self.end(terminal, 130)
+        self.end(terminal, -signal.SIGINT)
         self.assertEqual(len(self.witness.lines()), 1, "no new items after Ctrl-C, and no new attempt")
 
     def test_ctrl_c_that_the_item_handles_is_its_own_affair(self):

@@ -242,6 +242,23 @@ TEST(Guard, ItsDeathEndsTheRunOfAnEngineThatHasStoppedItself) { kill_guard_of_a_
 
 TEST(Guard, ItsDeathEndsTheRunOfAnEngineThatWasStopped) { kill_guard_of_a_stopped_engine(false); }
 
+TEST(Guard, DiesByTheSignalThatItsEngineNames) {
+    const int status =
+        wait_status(start_guard([](const engine_context&) { return ended_by_signal(SIGINT); }));
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+}
+
+TEST(Guard, DiesByTheSignalThatItsEngineNamesBehindAFrontToo) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid_t stranger = -1;
+    const pid_t front =
+        start_guard_with_a_child(stranger, [](const engine_context&) { return ended_by_signal(SIGINT); });
+    const int status = wait_status(front);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+    signal_process(stranger, SIGKILL);
+    EXPECT_TRUE(no_child_within(2s));
+}
+
 TEST(Guard, IgnoredSignalsStayIgnored) {
     std::fflush(nullptr);
     const pid_t guard = fork();

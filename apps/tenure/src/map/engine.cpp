@@ -91,6 +91,7 @@ int engine::run() {
         summary_.not_started(total ? std::optional(*total - std::min(*total, started_)) : std::nullopt);
     }
     finish(std::chrono::steady_clock::now() - start, audit(descriptors_before));
+    if (ending_ == run_ending::interrupted && sigint_) return ended_by_signal(SIGINT);
     const int status = exit_status(summary_.counts(), ending_);
     return status == 0 && input_failed_ ? 1 : status;
 }
@@ -193,6 +194,7 @@ task<> engine::watch_signals() {
         case SIGQUIT:
             if (ignored_by_our_caller(static_cast<int>(signal.ssi_signo))) break;
             if (!filter.fresh(signal, guard_.guard, std::chrono::steady_clock::now())) break;
+            if (signal.ssi_signo == SIGINT) sigint_ = true;
             if (ending_ != run_ending::interrupted && !slots_done_)
                 stop(run_ending::interrupted);
             else
@@ -221,6 +223,13 @@ void engine::stop(run_ending why) {
     for (const auto& s : slots_)
         if (warden_link& link = wardens_[s.number]; link.busy()) link.end(0);
     if (slots_group_) slots_group_->cancel("the run was stopped");
+}
+
+// A key that the terminal's user pressed went to the item alone, which has the terminal, and ended it: it means the run.
+void engine::stop_if_interrupted(int killer) {
+    if (!options_.tty || (killer != SIGINT && killer != SIGQUIT) || ::isatty(STDIN_FILENO) != 1) return;
+    if (killer == SIGINT && !ignored_by_our_caller(SIGINT)) sigint_ = true;
+    stop(run_ending::interrupted);
 }
 
 // The second interrupt: nothing is waited for any more, neither items nor a slow reader of our output.

@@ -43,7 +43,7 @@ public:
            const engine_context& guard);
     ~engine();
 
-    /// Runs all of it. Returns: the exit status.
+    /// Runs all of it. Returns: the exit status; ended_by_signal(SIGINT) when that interrupted the run.
     int run();
 
 private:
@@ -129,6 +129,7 @@ private:
     task<> watch_guard();
     static bool ignored_by_our_caller(int signal);
     void stop(run_ending why);
+    void stop_if_interrupted(int killer);
     void kill_everything();
     void suspend();
     audit_counts audit(std::size_t descriptors_before);
@@ -159,6 +160,7 @@ private:
 
     run_ending ending_ = run_ending::finished;
     bool input_failed_ = false; // some items were never seen
+    bool sigint_ = false;       // one of the interrupts was SIGINT
     bool hurried_ = false;      // interrupted twice
     bool open_line_ = false;    // the terminal's cursor stands behind an unfinished line of an item
     bool slots_done_ = false;

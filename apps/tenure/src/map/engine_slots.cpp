@@ -144,10 +144,7 @@ task<> engine::run_item(slot& s, item what, std::optional<output_pipes> begun) {
             continue;
         }
         ++attempts;
-        // Ctrl-C went to the item alone, which has the terminal, and ended it: it means the run.
-        if (options_.tty && ::isatty(STDIN_FILENO) == 1 &&
-            (last.result.signal == SIGINT || last.result.signal == SIGQUIT))
-            stop(run_ending::interrupted);
+        stop_if_interrupted(last.result.signal);
         const bool failed =
             last.result.state == item_state::failed || last.result.state == item_state::timed_out;
         if (!failed || attempts > options_.retries || stopping()) break;
@@ -489,9 +486,7 @@ void engine::record(item_result result, const item& what, std::unique_ptr<item_o
     }
     releases_.push(what.seq, {std::move(result), std::move(output)}, cost);
     releasable_.set();
-    // A key that the terminal's user pressed went to the item alone, and ended it: it means the run.
-    if (options_.tty && ::isatty(STDIN_FILENO) == 1 && (killer == SIGINT || killer == SIGQUIT))
-        stop(run_ending::interrupted);
+    stop_if_interrupted(killer);
     if (fails && options_.fail_fast) stop(run_ending::failed_fast);
 }
 

@@ -181,6 +181,7 @@ int guard_engine(const guard_options& options, const std::function<int(const eng
         [&]() noexcept {
             const int status = engine_main({me, self.get(), &registry, cgroup.get()});
             std::fflush(nullptr);
+            if (status < 0) die_as(-status); // see ended_by_signal()
             _exit(status);
         }();
     }

@@ -14,7 +14,8 @@
 //     - engine ended -> SWEEP
 //   SWEEP, bottom-up: strays are killed at once, wardens get 1 s to end their items (each sees the engine's
 //     end by itself), then they are killed too; until no child is left (ECHILD)
-//   EXIT: as the engine did: same status, or the same signal with core dumps off
+//   EXIT: as the engine did: same status, or the same signal with core dumps off. An engine that was interrupted by
+//     SIGINT dies of it: a shell ends its script only when its child has died of the key that was pressed
 //
 // The engine sees the guard's end by `guard_pidfd` and then calls warden_set::end_now() and _exit. If it is stopped then,
 // the guard's end continues it (PDEATHSIG).
@@ -54,6 +55,9 @@ struct guard_options {
 
 /// The signals that a guard forwards: those that are not ignored. They and SIGCHLD are blocked when the engine starts: it reads them with a signalfd.
 sigset_t forwarded_signals();
+
+/// What `engine_main` returns when the whole command has to die by `signal`, as a shell expects of a SIGINT.
+constexpr int ended_by_signal(int signal) noexcept { return -signal; }
 
 /// Makes this process the guard, and runs `engine_main` in the engine process, which then _exits with its value.
 /// Precondition: this process is single-threaded.
