@@ -1,12 +1,13 @@
 """What items write comes out complete, unmixed and in the order asked for, whoever reads it."""
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
 
-from harness import Case, given_time, poll_until
+from harness import Case, given_time, limit_to, poll_until
 from processes import memory_kib
 
 
@@ -166,6 +167,29 @@ class Readers(Case):
             run = self.run_map("-j1", "echo", input=b"x\n" * 5000, stdout=full, status=1)
         self.assertIn("standard output: No space left on device", run.text)
         self.assertLess(run.counts["done"], 5000)
+
+    def test_a_full_device_for_standard_error_makes_the_status_1(self):
+        with open("/dev/full", "wb") as full:
+            run = self.run_map("-j1", "sh", "-c", 'echo "$1"; echo err >&2', "sh", ":::", "a", "b", stderr=full, status=1,
+                               clean=False)
+        self.assert_nothing_lives(run)
+        self.assertEqual(run.out, b"a\nb\n", "the run goes on")
+
+    def test_lost_standard_error_is_told_in_the_summary(self):
+        # A limit on the size of a file stands for the disk, which has room again when the summary is written.
+        script = ('case $1 in a) head -c 10000 /dev/zero >&2;; c) until [ -e "$D/go" ]; do sleep 0.01; done;; esac; '
+                  'echo "$1"')
+        with open(self.path("err"), "ab") as err:
+            run = self.start("-j1", "--order", "input", "--progress", "none", "sh", "-c", script, "sh", ":::", *"abc",
+                             stderr=err, preexec_fn=limit_to(resource.RLIMIT_FSIZE, 4096))
+        self.assertEqual(run.popen.stdout.readline() + run.popen.stdout.readline(), b"a\nb\n")
+        self.assertEqual(os.path.getsize(self.path("err")), 4096)
+        os.truncate(self.path("err"), 0)
+        self.write("go", "")
+        result = run.finish()
+        self.assertEqual((result.status, result.out), (1, b"c\n"), result)
+        self.assertIn("\nlost      standard error of 1 item: File too large\n", "\n" + self.read("err").decode())
+        self.assertIn("done 3  failed 0", self.read("err").decode())
 
     def test_output_to_a_file_is_appended_in_place(self):
         with open(self.path("log"), "wb") as log:

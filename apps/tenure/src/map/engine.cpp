@@ -93,7 +93,7 @@ int engine::run() {
     finish(std::chrono::steady_clock::now() - start, audit(descriptors_before));
     if (ending_ == run_ending::interrupted && sigint_) return ended_by_signal(SIGINT);
     const int status = exit_status(summary_.counts(), ending_);
-    return status == 0 && input_failed_ ? 1 : status;
+    return status == 0 && (input_failed_ || summary_.lost_stderr() > 0) ? 1 : status;
 }
 
 task<> engine::run_all() {

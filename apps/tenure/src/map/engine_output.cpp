@@ -92,9 +92,14 @@ task<> engine::write_text(std::string_view text) {
     }
 }
 
-// Nobody reads our stdout any more, or it cannot take more: no further items, as their output would be lost.
+// Nobody reads our stdout any more, or it cannot take more: no further items, as their output would be lost. With
+// standard error alone lost, the run goes on.
 void engine::output_lost(stream which, send_state how, int error) {
-    if (which == stream::err) return; // where would we say so?
+    if (which == stream::err) {
+        // Standard error that has gone, or was never there (EBADF), is not missed. The summary may find room again.
+        if (how == send_state::failed && error != EBADF) summary_.add_lost_stderr(std::strerror(error));
+        return;
+    }
     if (how == send_state::failed && !stopping())
         say(std::string("standard output: ") + std::strerror(error) + "; stopping");
     stop(run_ending::output_closed);

@@ -121,6 +121,10 @@ void run_summary::note_slow(const item_result& result, std::string_view item_tex
     slowest_.insert(at, {result.seq, shown_name(item_text), result.wall, result.state});
 }
 
+void run_summary::add_lost_stderr(std::string_view reason) {
+    if (lost_stderr_++ == 0) lost_stderr_reason_ = reason;
+}
+
 std::string run_summary::text(std::chrono::nanoseconds wall, run_ending ending, layout how) const {
     constexpr int red = 31;
     constexpr int green = 32;
@@ -172,6 +176,8 @@ std::string run_summary::text(std::chrono::nanoseconds wall, run_ending ending, 
         w.line("left out",
                counts_.not_started ? items(*counts_.not_started) + " not started" : "the items not read yet");
     }
+    if (lost_stderr_ > 0)
+        w.line("lost", "standard error of " + items(lost_stderr_) + ": " + lost_stderr_reason_);
     const std::uint64_t ended = counts_.done + counts_.failed + counts_.timed_out + counts_.stopped;
     const double seconds = std::chrono::duration<double>(wall).count();
     std::string time = "wall " + human_duration(wall) + "  CPU " + human_duration(cpu_);

@@ -58,6 +58,10 @@ public:
     /// `n` items will not be started; nothing: how many is not known.
     void not_started(std::optional<std::uint64_t> n) { counts_.not_started = n; }
 
+    /// An item's standard error could not be written.
+    void add_lost_stderr(std::string_view reason);
+    std::uint64_t lost_stderr() const noexcept { return lost_stderr_; }
+
     const run_counts& counts() const noexcept { return counts_; }
     std::chrono::nanoseconds cpu() const noexcept { return cpu_; }
 
@@ -97,6 +101,8 @@ private:
     std::vector<reason_group> reasons_;
     std::unordered_map<std::string, std::size_t> reason_index_;
     std::uint64_t other_reasons_ = 0; // failures whose reason did not fit
+    std::uint64_t lost_stderr_ = 0;   // items
+    std::string lost_stderr_reason_;  // the first
 };
 
 /// Colours are wanted: `fd` is a terminal, TERM is not "dumb", and NO_COLOR is unset or empty.

@@ -91,6 +91,18 @@ TEST(Summary, TellsAReasonOnce) {
     EXPECT_THAT(text, Not(HasSubstr("item4"))) << "three are enough";
 }
 
+TEST(Summary, TellsOfLostStandardErrorOnce) {
+    run_summary summary;
+    EXPECT_EQ(summary.lost_stderr(), 0U);
+    summary.add_lost_stderr("No space left on device");
+    EXPECT_THAT(plain(summary),
+                HasSubstr("lost      standard error of 1 item: No space left on device\ntime "));
+    summary.add_lost_stderr("another reason");
+    EXPECT_EQ(summary.lost_stderr(), 2U);
+    EXPECT_THAT(plain(summary),
+                HasSubstr("lost      standard error of 2 items: No space left on device\ntime "));
+}
+
 TEST(Summary, NamesDistinctItems) {
     run_summary summary;
     for (std::uint64_t seq = 1; seq <= 10; ++seq)
