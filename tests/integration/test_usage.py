@@ -51,6 +51,15 @@ class Usage(Case):
                 self.refuse(words, "tenure map: no command")
         self.refuse(["map", "", ":::", "a"], "tenure map:", "empty")
 
+    def test_a_script_that_would_read_the_item(self):
+        for script, *fragments in (("touch ran; echo $(( {} + 1 ))", "inside ((…))", "$(expr {} + 1)", "(at: "),
+                                   ("touch ran; echo \\{}", "after a backslash"),
+                                   ("touch ran\ncat <<E\n{}\nE", "here-document", "x={}; "),
+                                   ("touch ran; x=\"$(case a in a) echo {};; esac)\"", "case", "(a)"),
+                                   ("touch ran; echo '{}", "before what ' began")):
+            with self.subTest(script):
+                self.refuse(["map", "--shell", script, ":::", "1"], "tenure map: --shell", *fragments)
+
     def test_no_command_of_tenure(self):
         self.refuse([], "tenure: no command", "tenure --help")
         self.refuse(["mpa", "touch", "ran"], "unknown command mpa", "did you mean map?")

@@ -103,20 +103,43 @@ command_template::word command_template::split(std::string_view text) {
     return parts;
 }
 
-// The script takes its arguments into variables, which neither functions nor `set` in the body can change, and leaves
-// $1, $2 … empty, as a script without arguments finds them.
-void command_template::make_script(const std::vector<std::string>& words) {
+// The words, with a field at the end when there is none.
+std::string command_template::script_text(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& w : words)
         text += (text.empty() ? "" : " ") + w;
-    word parts = split(text);
-    if (!parts.front().value) {
-        parts.front().literal += ' ';
-        parts.front().value = field::item;
+    return split(text).front().value ? text : text + " {}";
+}
+
+std::optional<problem> command_template::script_trouble(const std::vector<std::string>& words) {
+    constexpr std::size_t around = 24; // bytes of the script that are shown
+    const std::string text = script_text(words);
+    quoting_tracker quoting;
+    for (std::size_t i = 0, length = 1; i < text.size(); i += std::exchange(length, 1)) {
+        const auto which = field_at(std::string_view(text).substr(i), length);
+        if (!which) {
+            quoting.feed(text[i]);
+            continue;
+        }
+        if (const auto why = quoting.refusal(*which == field::number); !why.empty()) {
+            const std::size_t begin = i - std::min(i, around);
+            std::string shown = printable(text.substr(begin, i - begin + length + around), 8 * around);
+            return problem{"--shell cannot put " + text.substr(i, length) + " " + std::string(why) +
+                           " (at: " + std::move(shown) + ")"};
+        }
+        quoting.feed_item();
     }
+    if (const auto begun = quoting.unfinished(); !begun.empty())
+        return problem{"--shell: the script ends before what " + std::string(begun) + " began; close it"};
+    return std::nullopt;
+}
+
+// The script takes its arguments into variables, which neither functions nor `set` in the body can change, and leaves
+// $1, $2 … empty, as a script without arguments finds them.
+void command_template::make_script(const std::vector<std::string>& words) {
     std::string body;
     quoting_tracker quoting;
-    for (const part& p : parts) {
+    for (const part& p : split(script_text(words))) {
         body += p.literal;
         for (char c : p.literal)
             quoting.feed(c);
@@ -125,7 +148,7 @@ void command_template::make_script(const std::vector<std::string>& words) {
         const auto number = static_cast<std::size_t>(it - script_args_.begin()) + 1;
         if (it == script_args_.end()) script_args_.push_back(*p.value);
         body += variable_in(quoting.at(), "tenure_" + std::to_string(number));
-        quoting.feed('x'); // the value, whatever it is, is part of a word
+        quoting.feed_item();
     }
     for (std::size_t i = 1; i <= script_args_.size(); ++i)
         script_ += "tenure_" + std::to_string(i) + "=$" + std::to_string(i) + "; ";

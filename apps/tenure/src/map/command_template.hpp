@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cli/checked.hpp"
 #include "map/item.hpp"
 
 #include <cstddef>
@@ -40,7 +41,11 @@ using expansion = std::variant<std::vector<std::string>, expansion_error>;
 /// and never becomes part of the script's text, so nothing in it is read as shell language.
 class command_template {
 public:
-    /// Precondition: `words` is not empty.
+    /// Why `words` cannot be a script, in one line: an item stands where the shell would split it or read it as
+    /// language. Nothing when they can.
+    static std::optional<problem> script_trouble(const std::vector<std::string>& words);
+
+    /// Precondition: `words` is not empty; in shell mode there is no script_trouble() with them.
     command_template(const std::vector<std::string>& words, bool shell, argument_limits limits);
 
     expansion expand(const item& what) const;
@@ -61,6 +66,7 @@ private:
     static std::optional<field> field_at(std::string_view text, std::size_t& length);
     static word split(std::string_view text);
     static std::string value_of(field which, const item& what);
+    static std::string script_text(const std::vector<std::string>& words);
     void make_script(const std::vector<std::string>& words);
     std::vector<std::string> argv_for(const item& what) const;
 

@@ -168,8 +168,6 @@ TEST(ShellScript, ItemsSurviveInEveryKindOfQuotes) {
 
 TEST(ShellScript, ItemsSurviveWhereQuotingIsHardToFollow) {
     for (const std::string& text : awkward) {
-        // A heredoc's quotes stay as they are and an apostrophe in a comment is no quote; never is anything run.
-        EXPECT_THAT(shell({"cat <<E\n{} don't\nE\n"}, text), testing::Not(testing::StartsWith("pwned")));
         EXPECT_EQ(shell({"# don't\nprintf '<%s>' {}"}, text), "<" + text + ">");
         EXPECT_EQ(shell({"f() { printf '<%s>' {}; }; set -- x; f y z"}, text), "<" + text + ">");
     }
@@ -178,6 +176,75 @@ TEST(ShellScript, ItemsSurviveWhereQuotingIsHardToFollow) {
         EXPECT_EQ(shell({"printf '<%s>' \"$(printf %s {})\""}, text), "<" + text + ">");
         EXPECT_EQ(shell({"printf '<%s>' \"$(printf %s \"{}\")\""}, text), "<" + text + ">");
     }
+}
+
+// Every shell that may be /bin/sh somewhere.
+std::vector<std::string> shells() {
+    std::vector<std::string> there{"/bin/sh"};
+    for (const char* other : {"/bin/dash", "/bin/bash", "/bin/ksh"}) {
+        if (::access(other, X_OK) == 0) there.emplace_back(other);
+    }
+    return there;
+}
+
+TEST(ShellScript, ItemsSurviveInEveryShellAndPlace) {
+    struct example {
+        const char* script;
+        const char* before = "<";
+        const char* after = ">";
+    };
+    const std::vector<example> examples{
+        {"printf %s \"`printf '<%s>' {}`\""},
+        {"printf %s \"`printf '<%s>' \"{}\"`\""},
+        {"printf %s \"`printf '<%s>' '{}'`\""},
+        {"printf '<%s>' \"`printf %s \\\"{}\\\"`\""},
+        {"x=`printf '<%s>' {}`; printf %s \"$x\""},
+        {"x=\"`printf %s {}`\"; printf '<%s>' \"$x\""},
+        {"x=`printf %s {} | sed 's/\\\\(zz\\\\)/\\\\1/'`; printf '<%s>' \"$x\""},
+        {"printf '<%s>' \"$(case x in (x) printf %s \"{}\";; esac)\""},
+        {"case x in x) printf '<%s>' {};; esac"},
+        {"x={}; printf '<%s>' \"$(case x in x) printf %s \"$x\";; esac)\""},
+        {"x={}; cat <<E\n<$x>\nE\n", "<", ">\n"},
+        {"printf '<%s>' \"$(printf %s \"`printf %s {}`\")\""},
+        {"printf '<%s%s>' {} $(( $(printf %s {} | wc -c) * 0 ))", "<", "0>"},
+        {"printf '<%s%s>' {} $(( {#} + 1 ))", "<", "2>"},
+        {"printf '<%s%s>' {} \"$(({#}+1))\"", "<", "2>"},
+        {"x=$((1 << 2)); printf '<%s%s>' {} \"$x\"", "<", "4>"},
+        {"( (printf '<%s>' {}) )"},
+        {"x=${y:-'a b'}; printf '<%s>' {}"},
+        {"x=$$; printf '<%s>' {}"},
+    };
+    const std::vector<std::string> nasty{
+        "a  b", "*",  "$(echo pwned >&2)",   "`echo pwned >&2`", "it's \"x\" \\",
+        "a\nb", "-n", "a[$(echo pwned >&2)]"};
+    for (const std::string& sh : shells()) {
+        for (const example& e : examples) {
+            for (const std::string& text : nasty) {
+                auto command = argv({e.script}, text, true);
+                command[0] = sh;
+                EXPECT_EQ(output_of(command), e.before + text + e.after) << sh << ": " << e.script;
+            }
+        }
+    }
+}
+
+TEST(ShellScript, IsRefusedWhereAnItemWouldBeRead) {
+    const auto trouble = [](const char* script) {
+        const auto wrong = command_template::script_trouble({script});
+        return wrong ? wrong->text : "";
+    };
+    EXPECT_EQ(trouble("echo $(( {} + 1 ))"),
+              "--shell cannot put {} inside ((…)), which would evaluate it; write $(expr {} + 1) "
+              "(at: echo $(( {} + 1 )))");
+    EXPECT_THAT(trouble("echo\n\\{/}"),
+                HasSubstr("cannot put {/} after a backslash; leave it out (at: echo\\n\\{/})"));
+    EXPECT_THAT(trouble("cat <<E\n{}\nE"),
+                HasSubstr("here-document; assign the item to a variable before it: x={}; "));
+    EXPECT_THAT(trouble("cat <<E\nE"), HasSubstr("here-document")) << "where it is appended";
+    EXPECT_THAT(trouble("echo ${}"), HasSubstr("after a $; "));
+    EXPECT_THAT(trouble("echo $({} 'a)"), HasSubstr("ends before what ' began; close it"));
+    for (const char* good : {"echo {}", "echo $(( {#} ))", "", "\"`basename {}`\"", "# {} don't"})
+        EXPECT_EQ(trouble(good), "") << good;
 }
 
 TEST(ShellScript, WordsAreJoinedAndMayUseTheShell) {

@@ -61,6 +61,9 @@ int dry_run(const map_options& options, item_source source, const owned_fd& item
 } // namespace
 
 int map_command(map_options options) {
+    if (options.shell) {
+        if (const auto wrong = command_template::script_trouble(options.command)) return misused(wrong->text);
+    }
     owned_fd items;
     if (options.origin != item_origin::list) {
         auto opened = open_items(options);
