@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 parsed parse_words(std::vector<const char*> words) {
     return parse(static_cast<int>(words.size()), words.data(), 8);
@@ -183,6 +184,68 @@ TEST(OptionErrors, WhatOthersSpellDifferentlyIsNamed) {
     EXPECT_THAT(error({"--joblog", "x", "true"}), HasSubstr("write --results DIR"));
     EXPECT_THAT(error({"gzip", "::::", "list"}), HasSubstr("write --from FILE"));
     EXPECT_THAT(error({"gzip", ":::", "a", ":::", "b"}), HasSubstr("only one list"));
+}
+
+TEST(OptionErrors, WhatIsNotNeededOrIsOtherwiseSaysWhatToDo) {
+    EXPECT_EQ(error({"-n1", "true"}),
+              "tenure map: unknown option -n; leave it out: every command gets one item");
+    EXPECT_THAT(error({"-t", "true"}), HasSubstr("run none, or --json"));
+    EXPECT_THAT(error({"--tag", "true"}), HasSubstr("--json"));
+    EXPECT_THAT(error({"--resume", "true"}), HasSubstr("--retries N"));
+    EXPECT_THAT(error({"-o", "true"}), HasSubstr("write --tty"));
+    EXPECT_THAT(error({"-d", ",", "true"}), HasSubstr("write -0"));
+    // Every option that the table for users of xargs and GNU parallel names, and others that they know.
+    for (const char* theirs : {"-a",
+                               "-C",
+                               "-d",
+                               "--delimiter",
+                               "-I",
+                               "-i",
+                               "-k",
+                               "-L",
+                               "-l",
+                               "-m",
+                               "-N",
+                               "-n",
+                               "-o",
+                               "--open-tty",
+                               "-P",
+                               "-p",
+                               "-q",
+                               "-r",
+                               "-S",
+                               "-s",
+                               "-t",
+                               "-u",
+                               "-v",
+                               "-X",
+                               "-x",
+                               "-E",
+                               "-e",
+                               "--eof",
+                               "--bar",
+                               "--colsep",
+                               "--eta",
+                               "--files",
+                               "--group",
+                               "--halt",
+                               "--joblog",
+                               "--lb",
+                               "--load",
+                               "--max-chars",
+                               "--pipe",
+                               "--interactive",
+                               "--replace",
+                               "--tag",
+                               "--line-buffer",
+                               "--max-lines",
+                               "--tagstring",
+                               "--shuf",
+                               "--workdir",
+                               "--resume-failed"}) {
+        EXPECT_THAT(error({theirs, "true"}), Not(HasSubstr("see tenure map --help"))) << theirs;
+        EXPECT_THAT(error({theirs, "true"}), Not(HasSubstr("did you mean"))) << theirs;
+    }
 }
 
 TEST(OptionErrors, NumberOfJobs) {
