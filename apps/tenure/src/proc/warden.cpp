@@ -138,6 +138,8 @@ private:
         loan_ = order_.tty ? terminal_loan(options.in, engine_group_) : terminal_loan();
         if (loan_.owner_has_it()) options.terminal = options.in;
 
+        const std::int64_t began =
+            monotonic_ns(); // an item is not to be charged less time than its start takes
         const io::spawn_error error = order_.isolate ? start_inside(options) : start_here(options);
         if (error) {
             if (options.terminal >= 0) tcsetpgrp(options.terminal, engine_group_);
@@ -146,7 +148,7 @@ private:
         if (options.terminal >= 0) loan_.lent_to(order_.isolate ? 0 : item_);
         if (order_.tty) terminal_ = std::move(streams[2]);
         streams.clear(); // from here on only the item holds the write ends of its pipes
-        report_.started_ns = monotonic_ns();
+        report_.started_ns = began;
         deadline_ = order_.timeout_ns < 0 ? never : report_.started_ns + order_.timeout_ns;
         item_reaped_ = paused_ = false;
         signalled_.clear();

@@ -96,7 +96,7 @@ struct report {
     std::uint32_t descendants_ended = 0; ///< other processes of the item that had to be signalled
     std::uint32_t unkillable = 0;        ///< still there: not ours to signal, deaf to SIGKILL, or not found
 
-    std::int64_t started_ns = 0; ///< exec done
+    std::int64_t started_ns = 0; ///< before its process was made
     std::int64_t ended_ns = 0;   ///< the item itself reaped
     std::int64_t gone_ns = 0;    ///< the last descendant reaped
     std::int64_t user_ns = 0;    ///< CPU time of the item and all its descendants
