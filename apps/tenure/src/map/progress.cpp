@@ -97,10 +97,13 @@ std::string progress_display::bar(const progress_state& state, clock::time_point
 
 std::string progress_display::plain(const progress_state& state, clock::time_point now) {
     const std::uint64_t tenths = state.total && *state.total > 0 ? state.ended * 10 / *state.total : 0;
-    const bool new_tenth = tenths > tenths_ && now - told_ >= plain_at_most_every;
+    // While nobody knows of how many: a tenth of those that have been told.
+    const bool grown = state.total ? tenths > tenths_ : state.ended > told_ended_ + told_ended_ / 10;
+    const bool new_tenth = grown && now - told_ >= plain_at_most_every;
     if (!new_tenth && now - told_ < plain_at_least_every) return {};
     tenths_ = std::max(tenths, tenths_);
     told_ = now;
+    told_ended_ = state.ended;
     return "tenure: " + figures(state, now) + "\n";
 }
 

@@ -30,8 +30,8 @@ progress_style resolve_progress(progress_style wanted, bool is_terminal, std::st
 std::size_t terminal_columns(int fd);
 
 /// The progress display. Pure: it is given the time, and gives the bytes to be written to standard error.
-/// A bar is one repainted line, at most 10 times a second. Plain lines come at every 10 % (at most one a
-/// second), and at least every 5 s.
+/// A bar is one repainted line, at most 10 times a second. Plain lines come at every 10 %, or, while the total is
+/// unknown, when a tenth more have ended than at the last one; at most one a second, and at least every 5 s.
 class progress_display {
 public:
     using clock = std::chrono::steady_clock;
@@ -72,7 +72,8 @@ private:
     clock::time_point looked_; // the last update() that was not too early
     clock::time_point told_;   // the last plain line
     std::uint64_t tenths_ = 0; // told so far
-    std::string shown_;        // the bar that stands on the screen
+    std::uint64_t told_ended_ = 0;
+    std::string shown_; // the bar that stands on the screen
     // Ring of one sample a second: the rate is that of the last 15 s.
     std::array<sample, 16> samples_{};
     std::size_t newest_ = 0;

@@ -175,6 +175,20 @@ TEST(ProgressPlain, SlowRunTellsEveryFiveSeconds) {
     }
 }
 
+TEST(ProgressPlain, TellsATenthMoreWhileTheTotalIsUnknown) {
+    progress_display display(progress_style::plain, start);
+    std::vector<int> told;
+    for (int s = 1; s <= 40; ++s) {
+        const auto ended = static_cast<unsigned>(10 * s);
+        if (!display.update(state(ended, std::nullopt), start + std::chrono::seconds(s)).empty())
+            told.push_back(s);
+    }
+    EXPECT_THAT(told, testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32,
+                                           36, 40));
+    progress_display idle(progress_style::plain, start);
+    EXPECT_EQ(idle.update(state(0, std::nullopt), start + 4s), "") << "nothing has ended";
+}
+
 TEST(ProgressPlain, HasNothingToErase) {
     progress_display display(progress_style::plain, start);
     EXPECT_NE(display.update(state(1, 10), start + 10s), "");
