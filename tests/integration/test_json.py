@@ -4,6 +4,7 @@ import collections
 import datetime
 import os
 import signal
+import time
 
 from harness import HOLD, Case, given_time
 
@@ -191,6 +192,22 @@ class DryRun(Case):
         run = self.start("--dry-run", "echo", stdin=self.file_of(b"ok\n" + b"y" * 140_000 + b"\nfine\n")).finish()
         self.assertEqual((run.status, run.out), (1, b"echo ok\necho fine\n"), run)
         self.assertIn("item 2: 140000 bytes, longer than the system allows", run.text)
+
+    def test_standard_input_that_somebody_made_non_blocking(self):
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        run = self.start("--dry-run", "echo", stdin=reader)
+        os.close(reader)
+        time.sleep(0.1)  # it finds nothing there at first
+        os.write(writer, b"a\n")
+        os.close(writer)
+        run = run.finish()
+        self.assertEqual((run.status, run.out, run.err), (0, b"echo a\n", b""), run)
+
+    def test_a_full_disk_is_told(self):
+        run = self.start(command=["sh", "-c", '"$T" map --dry-run echo ::: a >/dev/full']).finish()
+        self.assertEqual(run.status, 1, run)
+        self.assertIn("cannot write the commands: No space left on device", run.text)
 
     def test_results_are_not_made(self):
         self.start("--dry-run", "--results", "r", "echo", ":::", "a").finish()

@@ -50,6 +50,7 @@ class Descriptors(Case):
                 else:
                     self.assertGreater(run.status, 0, run)
                     self.assertIn("Too many open files", run.text)
+                    self.assertNotIn("internal error", run.text)
 
 
 class Processes(Case):

@@ -176,6 +176,13 @@ class Help(Case):
         self.assertRegex(self.say("--version"), r"\Atenure \d+\.\d+\.\d+\n\Z")
         self.assertEqual(self.say("map", "--version"), self.say("--version"))
 
+    def test_help_that_cannot_be_written_is_an_error(self):
+        for words in (["--help"], ["map", "--help"], ["--version"]):
+            with self.subTest(words), open("/dev/full", "wb") as full:
+                run = subprocess.run([TENURE, *words], stdout=full, stderr=subprocess.PIPE)
+                self.assertEqual((run.returncode, run.stderr),
+                                 (1, b"tenure: cannot write to standard output: No space left on device\n"))
+
     def test_help_into_a_closed_pipe_is_quiet(self):
         reader, writer = os.pipe()
         os.close(reader)

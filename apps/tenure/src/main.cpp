@@ -2,6 +2,7 @@
 #include "cli/standard_streams.hpp"
 #include "map/map_command.hpp"
 #include "map/out_channel.hpp"
+#include "map/text.hpp"
 
 #include <unistd.h>
 
@@ -11,7 +12,10 @@ int main(int argc, char** argv) {
     parsed asked = parse(argc, argv);
     if (auto* run = std::get_if<run_map>(&asked)) return map_command(std::move(run->options));
     const auto& answer = std::get<exit_with>(asked);
-    (void)out_channel(STDOUT_FILENO).write_all(answer.out);
     (void)out_channel(STDERR_FILENO).write_all(answer.err);
-    return answer.status;
+    const sent written = out_channel(STDOUT_FILENO).write_all(answer.out);
+    if (written.state != send_state::failed) return answer.status;
+    (void)out_channel(STDERR_FILENO)
+        .write_all("tenure: cannot write to standard output: " + errno_text(written.error) + "\n");
+    return 1;
 }

@@ -47,7 +47,7 @@ Examples
   find . -name '*.png' -print0 | tenure map -0 -j4 optipng
   tenure map --timeout 30s --retries 2 --from urls.txt curl -fsSO {}
   tenure map --shell 'gzip -c {} | wc -c' ::: *.txt
-  tenure map --results out --order input ./test.sh {#} ::: a b c
+  tenure map --results out ./test.sh {#} ::: a b c
 
 Exit status: 0 all succeeded, 1 some did not, 2 wrong usage, 124 deadline,
 130 interrupted. First Ctrl-C: items are ended, with grace; second: at once.

@@ -81,6 +81,10 @@ int engine::run() {
     const std::size_t descriptors_before = open_descriptors();
     try {
         runtime_.block_on(&engine::run_all, this);
+    } catch (const std::system_error& e) { // not even tenure's own descriptors or memory were to be had
+        say(std::string("cannot go on: ") + e.what());
+        wardens_.end_now();
+        return 70;
     } catch (const std::exception& e) {
         say(std::string("internal error: ") + e.what());
         wardens_.end_now();

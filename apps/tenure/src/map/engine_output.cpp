@@ -181,7 +181,7 @@ void engine::finish(std::chrono::nanoseconds wall, const audit_counts& left) {
             events::summary(summary_.counts(), ending_, wall, summary_.cpu()) + events::audit(left);
         write_last(out_, lines);
     }
-    const run_summary::layout how{terminal_columns(STDERR_FILENO), wants_colour(STDERR_FILENO)};
+    const auto how = run_summary::layout::of(STDERR_FILENO);
     write_last(err_, std::string(fresh_line()) + summary_.text(wall, ending_, how) + audit_text(left) + "\n");
 }
 

@@ -49,6 +49,8 @@ bool lies_in_path(const std::string& program) {
 std::string start_failure(const report& r, const std::string& program) {
     // A folder of PATH that may not be searched gives EACCES as well, for a command that is nowhere.
     const bool looked_up = program.find('/') == std::string::npos;
+    if (r.spawn_errno == ENOENT && (looked_up ? lies_in_path(program) : ::access(program.c_str(), F_OK) == 0))
+        return "its interpreter (#! line) or loader is missing: " + program;
     if (r.spawn_errno == ENOENT || (r.spawn_errno == EACCES && looked_up && !lies_in_path(program)))
         return "command not found: " + program;
     if (r.spawn_errno == EACCES) return "command not executable: " + program;

@@ -2,10 +2,12 @@
 
 #include "map/command_template.hpp"
 #include "map/engine.hpp"
+#include "map/text.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <poll.h>
 #include <string>
 #include <system_error>
 #include <unistd.h>
@@ -26,6 +28,11 @@ std::string_view read_more(const owned_fd& from, std::vector<char>& buffer, bool
         const ssize_t n = ::read(from.get(), buffer.data(), buffer.size());
         if (n >= 0) return {buffer.data(), static_cast<std::size_t>(n)};
         if (errno == EINTR) continue;
+        if (errno == EAGAIN) { // of a description that somebody else has made non-blocking
+            struct pollfd readable{from.get(), POLLIN, 0};
+            (void)::poll(&readable, 1, -1);
+            continue;
+        }
         failed = true;
         (void)misused(std::string("cannot read the items: ") + std::strerror(errno));
         return {};
@@ -40,7 +47,12 @@ int dry_run(const map_options& options, item_source source, const owned_fd& item
     std::vector<char> buffer(item_source::buffer_bytes);
     std::string lines;
     bool failed = false;
-    auto flush = [&] { return out.write_all(std::exchange(lines, {})).state == send_state::done; };
+    auto flush = [&] {
+        const sent written = out.write_all(std::exchange(lines, {}));
+        if (written.state == send_state::failed)
+            (void)err.write_all("tenure map: cannot write the commands: " + errno_text(written.error) + "\n");
+        return written.state == send_state::done;
+    };
     for (;;) {
         while (auto what = source.next()) {
             const expansion e = command.expand(*what);

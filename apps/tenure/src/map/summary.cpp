@@ -1,5 +1,6 @@
 #include "map/summary.hpp"
 
+#include "map/progress.hpp"
 #include "map/text.hpp"
 
 #include <fmt/format.h>
@@ -193,6 +194,11 @@ std::string run_summary::text(std::chrono::nanoseconds wall, run_ending ending, 
                      w.coloured("timed out " + thousands(counts_.timed_out), yellow, counts_.timed_out > 0) +
                      "  retried " + thousands(counts_.retried));
     return w.take();
+}
+
+run_summary::layout run_summary::layout::of(int fd) {
+    constexpr std::size_t all = 1'000'000;
+    return {::isatty(fd) == 1 ? terminal_columns(fd) : all, wants_colour(fd)};
 }
 
 bool wants_colour(int fd) {

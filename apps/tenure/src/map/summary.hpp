@@ -68,6 +68,9 @@ public:
     struct layout {
         std::size_t columns = 80;
         bool colour = false;
+
+        /// Of what `fd` is: lines that go to no terminal are not cut.
+        static layout of(int fd);
     };
 
     /// The summary for people, several lines, none wider than the layout's columns.
