@@ -138,8 +138,8 @@ private:
         loan_ = order_.tty ? terminal_loan(options.in, engine_group_) : terminal_loan();
         if (loan_.owner_has_it()) options.terminal = options.in;
 
-        const std::int64_t began =
-            monotonic_ns(); // an item is not to be charged less time than its start takes
+        // Before the start, which is the item's: it may not take less time than it used the processor.
+        const std::int64_t began = monotonic_ns();
         const io::spawn_error error = order_.isolate ? start_inside(options) : start_here(options);
         if (error) {
             if (options.terminal >= 0) tcsetpgrp(options.terminal, engine_group_);
