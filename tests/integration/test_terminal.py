@@ -64,7 +64,6 @@ class CtrlC(OnTerminal):
         terminal.type(b"\x03")
         self.end(terminal, -signal.SIGINT)
 
-
     def test_ends_the_script_that_has_called_it(self):
         loop = 'for i in 1 2 3; do "$T" map -j1 sh -c "$S" sh ::: a; echo "it $i"; done; echo END'
         terminal = Terminal(self, shutil.which("bash"), "-c", loop, env={"S": HOLD + "exec sleep 60"})
@@ -74,6 +73,16 @@ class CtrlC(OnTerminal):
         self.assertIn("by an interrupt", screen)
         self.assertNotIn("it 1", screen)
         self.assertNotIn("END", screen)
+
+
+class Summary(OnTerminal):
+    def test_lines_fit_the_terminal_whatever_the_items_hold(self):
+        for columns in (80, 100):
+            with self.subTest(columns):
+                terminal = self.open("-j1", "--progress", "none", "/no/such/place/" + "command" * 20, ":::", "x" * 500,
+                                     "wide \u4e16\u754c" * 40, columns=columns)
+                lines = self.end(terminal, 1).splitlines()
+                self.assertEqual(max(map(len, lines)), columns, lines)  # what is longer is cut there
 
 
 class CtrlZ(OnTerminal):

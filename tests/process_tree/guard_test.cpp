@@ -166,59 +166,75 @@ TEST(Guard, SignalsAndStopsPassThroughAFront) {
     EXPECT_TRUE(no_child_within(2s));
 }
 
+/// Between a test and the run under its guard.
+struct run_pipes {
+    int witness[2] = {-1, -1}; // what runs holds it
+    int up[2] = {-1, -1};      // the engine writes a byte when it runs
+
+    run_pipes() {
+        EXPECT_EQ(pipe2(witness, O_CLOEXEC), 0);
+        EXPECT_EQ(pipe2(up, O_CLOEXEC), 0);
+    }
+    run_pipes(const run_pipes&) = delete;
+    run_pipes& operator=(const run_pipes&) = delete;
+    ~run_pipes() {
+        for (const int fd : {witness[0], up[0], up[1]})
+            close(fd);
+    }
+    /// Once the guard has been started; waits.
+    bool begun() {
+        close(witness[1]);
+        char byte = 0;
+        return read(up[0], &byte, 1) == 1;
+    }
+    /// Waits until nobody holds the witness.
+    bool all_gone() const {
+        char byte = 0;
+        return read(witness[0], &byte, 1) == 0;
+    }
+};
+
 TEST(Guard, DeathOfTheFrontEndsTheRunAndNotItsOtherChildren) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    int witness[2];
-    int up[2];
-    ASSERT_EQ(pipe2(witness, O_CLOEXEC), 0);
-    ASSERT_EQ(pipe2(up, O_CLOEXEC), 0);
+    run_pipes pipes;
     pid_t stranger = -1;
     const pid_t front = start_guard_with_a_child(stranger, [&](const engine_context& context) {
-        close(witness[0]);
+        close(pipes.witness[0]);
         test_engine engine(1, context.cgroup, context.registry);
         bool guard_gone = false;
         engine.watch(context.guard_pidfd, [&] { guard_gone = true; });
-        engine.run(0, {zoo(), "ignterm_setsid"}, {}, witness[1]);
-        if (!engine.wrote(0, "r") || write(up[1], "r", 1) != 1) return 1;
+        engine.run(0, {zoo(), "ignterm_setsid"}, {}, pipes.witness[1]);
+        if (!engine.wrote(0, "r") || write(pipes.up[1], "r", 1) != 1) return 1;
         engine.until([&] { return guard_gone; });
         engine.wardens().end_now();
         return 0;
     });
-    close(witness[1]);
-    char byte = 0;
-    ASSERT_EQ(read(up[0], &byte, 1), 1);
+    ASSERT_TRUE(pipes.begun());
     signal_process(front, SIGKILL);
     EXPECT_EQ(wait_status(front), SIGKILL);
     // The stranger holds the pipe too: it was forked while it was open.
     EXPECT_TRUE(lives(stranger));
     signal_process(stranger, SIGKILL);
-    EXPECT_EQ(read(witness[0], &byte, 1), 0);
+    EXPECT_TRUE(pipes.all_gone());
     EXPECT_TRUE(no_child_within(2s));
-    for (const int fd : {witness[0], up[0], up[1]})
-        close(fd);
 }
 
 /// Starts an item under a guard, stops the engine, kills the guard; what is left has to end.
 void kill_guard_of_a_stopped_engine(bool by_itself) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    int witness[2];
-    int up[2];
-    ASSERT_EQ(pipe2(witness, O_CLOEXEC), 0);
-    ASSERT_EQ(pipe2(up, O_CLOEXEC), 0);
+    run_pipes pipes;
     const pid_t guard = start_guard([&](const engine_context& context) {
         test_engine engine(1, context.cgroup, context.registry);
         bool guard_gone = false;
         engine.watch(context.guard_pidfd, [&] { guard_gone = true; });
-        engine.run(0, {zoo(), "ignterm_setsid"}, {}, witness[1]);
-        if (!engine.wrote(0, "r") || write(up[1], "r", 1) != 1) return 1;
+        engine.run(0, {zoo(), "ignterm_setsid"}, {}, pipes.witness[1]);
+        if (!engine.wrote(0, "r") || write(pipes.up[1], "r", 1) != 1) return 1;
         if (by_itself) stop_self();
         engine.until([&] { return guard_gone; });
         engine.wardens().end_now();
         return 0;
     });
-    close(witness[1]);
-    char byte = 0;
-    ASSERT_EQ(read(up[0], &byte, 1), 1);
+    ASSERT_TRUE(pipes.begun());
     const std::vector<pid_t> engine = children_of(guard);
     ASSERT_EQ(engine.size(), 1U);
     if (!by_itself) signal_process(engine[0], SIGSTOP);
@@ -227,15 +243,13 @@ void kill_guard_of_a_stopped_engine(bool by_itself) {
     ASSERT_TRUE(WIFSTOPPED(status)) << status;
     signal_process(guard, SIGKILL);
     EXPECT_EQ(wait_status(guard), SIGKILL);
-    pollfd gone{witness[0], 0, 0};
+    pollfd gone{pipes.witness[0], 0, 0};
     EXPECT_EQ(poll(&gone, 1, 20'000), 1) << "the item lives on";
     EXPECT_TRUE(no_child_within(20s));
     for (const pid_t left : children_of(getpid())) { // of a failed test
         signal_process(left, SIGCONT);
         signal_process(left, SIGKILL);
     }
-    for (const int fd : {witness[0], up[0], up[1]})
-        close(fd);
 }
 
 TEST(Guard, ItsDeathEndsTheRunOfAnEngineThatHasStoppedItself) { kill_guard_of_a_stopped_engine(true); }
@@ -297,31 +311,24 @@ TEST(Guard, EndsWhatItsEngineLeavesBehind) {
 
 TEST(Guard, GivesWardensTimeToEndTheirItemsWhenTheEngineIsKilled) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    int witness[2];
-    int up[2];
-    ASSERT_EQ(pipe2(witness, O_CLOEXEC), 0);
-    ASSERT_EQ(pipe2(up, O_CLOEXEC), 0);
+    run_pipes pipes;
     const pid_t guard = start_guard([&](const engine_context& context) {
         test_engine engine(2, context.cgroup, context.registry);
-        engine.run(0, {zoo(), "bomb"}, {}, witness[1]);
-        engine.run(1, {zoo(), "ignterm_setsid"}, {}, witness[1]);
+        engine.run(0, {zoo(), "bomb"}, {}, pipes.witness[1]);
+        engine.run(1, {zoo(), "ignterm_setsid"}, {}, pipes.witness[1]);
         if (!engine.wrote(0, "r") || !engine.wrote(1, "r")) return 1;
-        if (write(up[1], "r", 1) != 1) return 2;
+        if (write(pipes.up[1], "r", 1) != 1) return 2;
         engine.until([] { return false; });
         return 3;
     });
-    close(witness[1]);
-    char byte = 0;
-    ASSERT_EQ(read(up[0], &byte, 1), 1);
+    ASSERT_TRUE(pipes.begun());
     const std::vector<pid_t> engine = children_of(guard);
     ASSERT_EQ(engine.size(), 1U);
     signal_process(engine[0], SIGKILL);
     const int status = wait_status(guard);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    EXPECT_EQ(read(witness[0], &byte, 1), 0);
+    EXPECT_TRUE(pipes.all_gone());
     EXPECT_TRUE(no_child_within(0ms)) << "the guard left somebody to us";
-    for (const int fd : {witness[0], up[0], up[1]})
-        close(fd);
 }
 
 } // namespace

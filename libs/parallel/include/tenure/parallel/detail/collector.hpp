@@ -1,4 +1,4 @@
-// The end of a map: the collector, which hands its results on.
+// The end of a map: the collector, which hands its results on; and the producer of its stream, which runs both ends.
 #pragma once
 #include <tenure/core/group.hpp>
 #include <tenure/core/stream.hpp>

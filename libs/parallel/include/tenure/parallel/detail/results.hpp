@@ -35,8 +35,8 @@ public:
         }
     }
     static base::outcome<T> failure(std::exception_ptr e) { return base::outcome<T>::failure(std::move(e)); }
-    std::vector<std::optional<item_outcome<T>>>
-        out; // of those whose turn is over, and that are not tried again
+    // Of those whose turn is over, and that are not tried again.
+    std::vector<std::optional<item_outcome<T>>> out;
 };
 
 } // namespace tenure::inline v0::parallel::detail
