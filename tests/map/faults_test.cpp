@@ -176,10 +176,13 @@ TEST_F(MapInProcesses, WorkersThatAreKilledLoseOneItemEach) {
         EXPECT_EQ(times, 1) << index;
 }
 TEST_F(MapInProcesses, DroppingItEndsWhatRuns) {
+    const log_of_calls calls = new_log();
     {
-        auto results = parallel::map(rt(), workers(), some_act(100, {{10, stuck}, {11, stuck}}), acts{},
-                                     {.batch_size = 1});
-        EXPECT_EQ(results.blocking_next(), 0);
+        auto results = parallel::map(rt(), workers(), some_act(100, {{10, stuck}, {11, stuck}}),
+                                     acts{calls.file()}, {.batch_size = 1, .order = order::completion});
+        EXPECT_TRUE(results.blocking_next().has_value());
+        for (auto begun = calls.read(); !begun.contains(10) || !begun.contains(11); begun = calls.read())
+            std::this_thread::yield();
     }
     EXPECT_EQ(all_of(parallel::map(rt(), workers(), first(4), fn<&doubled>)), (std::vector<int>{0, 2, 4, 6}));
 }
