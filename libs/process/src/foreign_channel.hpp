@@ -91,11 +91,12 @@ inline void answer_about_tasks(std::uint32_t request, std::uint32_t size) {
     syscall(SYS_futex, channel + tree_answered_at, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
-/// Takes the next task, from `task` on; 0: there will be none any more.
-inline std::uint64_t take(std::uint64_t task) {
+/// Takes the next task, from `task` on; 0: there will be none any more. look: called before, when its call can be read.
+inline std::uint64_t take(std::uint64_t task, void (*look)(std::uint64_t) = nullptr) {
     for (;;) {
         const std::uint64_t seen = load(word(task));
         if (seen / 8 >= task) {
+            if (look && seen == 8 * task + 1) look(task);
             if (change(task, 1, 2)) return task;
             ++task;
             continue;

@@ -1,6 +1,7 @@
 // A worker that is not of this program, written from docs/reference/worker_protocol.md alone: it uses nothing of tenure.
 // Messages: "upper TEXT" -> TEXT in capitals; "fail TEXT" -> a failure of type my::error; "die" -> it kills itself; "wait" -> it waits
-// until it is told to stop; "put back" -> it says that it has not begun, and takes nothing more; "context NAME" -> the bytes of the
+// until it is told to stop; "put back" -> then it says that it has not begun, and takes nothing more; "leave it" -> it does
+// not even take that, nor anything more; "context NAME" -> the bytes of the
 // context value of that name, or none; "tell HOW" -> it waits, and says what it does when it is asked: "well", "garbage",
 // "too much", or "nothing", although it says that it tells.
 #include "foreign_channel.hpp"
@@ -68,12 +69,12 @@ std::uint32_t run(std::uint64_t task, const char* slot, const std::string& messa
         return 2;
     }
     if (message == "die") raise(SIGKILL);
-    if (message == "put back")
-        for (change(task, 2, 1);;)
-            pause();
     if (message.starts_with("tell ")) tell(task, message.substr(5));
     while (load(at<std::uint64_t>(cancel_at)) != task)
         usleep(200);
+    if (message == "put back")
+        for (change(task, 2, 1);;)
+            pause();
     return 3;
 }
 
@@ -91,11 +92,16 @@ void answer(char* slot, std::uint32_t kind, const std::string& result) {
     std::copy(result.begin(), result.end(), channel + at<std::uint64_t>(results_at));
 }
 
+void stop_at_some(std::uint64_t task) {
+    while (message_of(task) == "leave it")
+        pause();
+}
+
 } // namespace
 
 int main() {
     if (!attach()) return 1;
-    for (std::uint64_t task = 0; (task = take(task + 1)) != 0;) {
+    for (std::uint64_t task = 0; (task = take(task + 1, stop_at_some)) != 0;) {
         std::string result;
         const std::uint32_t kind = run(task, slot_of(task), message_of(task), result);
         while (result.size() > inline_bytes && load(at<std::uint64_t>(retired_at)) != task) {

@@ -142,7 +142,7 @@ void pool_state::steal_for_idle(ended_calls& woken) {
     for (std::uint64_t number = busiest->ring.next(); wanted > 0 && --number >= busiest->ring.oldest();) {
         call_record* const r = busiest->task_at(number).call;
         if (!r) continue;
-        if (!busiest->ring.revoke(number)) break; // and those before it have begun, too
+        if (!busiest->revoke(number)) break; // and those before it have begun, too
         busiest->task_at(number).withdraw();
         --busiest->outstanding;
         enqueue(*r, true);
@@ -155,7 +155,7 @@ void pool_state::take_back_unbegun(pool_worker& w, ended_calls& woken) noexcept 
     for (std::uint64_t number = w.ring.next(); number-- > w.ring.oldest();) {
         call_record* const r = w.task_at(number).call;
         if (!r && !w.initializing) continue; // it was taken back before, whatever its word says now
-        if (!w.ring.revoke(number)) continue;
+        if (!w.revoke(number)) continue;
         w.task_at(number).withdraw();
         --w.outstanding;
         if (!r)
@@ -174,7 +174,7 @@ bool pool_state::harvest(pool_worker& w, ended_calls& woken) noexcept {
     for (; w.ring.oldest() != w.ring.next(); any = true) {
         const std::uint64_t number = w.ring.oldest();
         const task_state state = w.ring.look(number);
-        if (state == task_state::ready || state == task_state::taken) break;
+        if (is_unfinished(state)) break;
         const bool not_by_us = state == task_state::revoked && (w.task_at(number).call || w.initializing);
         if (state == task_state::broken || not_by_us || w.broken) {
             w.broken = true;

@@ -198,10 +198,7 @@ bool pool_state::submit(call_record& r, core::detail::strand& s) {
         if (!launch && !spin) spare_pump_.swap(pump);
     }
     if (spin) {
-        const bool moved = spin->spin([&] {
-            const task_state state = alone_on->ring.look(number);
-            return state != task_state::ready && state != task_state::taken;
-        });
+        const bool moved = spin->spin([&] { return !is_unfinished(alone_on->ring.look(number)); });
         base::mutex_lock l(m_);
         spin_ = *spin;
         if (moved && r.at == call_record::place::published) harvest(*alone_on, woken);
@@ -239,8 +236,8 @@ bool pool_state::cancel(call_record& r, const base::cause_ptr& why) noexcept {
         case call_record::place::queued: unlist(r); break;
         case call_record::place::published: {
             pool_worker& w = *r.by;
-            if (!w.ring.revoke(r.number)) {
-                if (w.ring.look(r.number) != task_state::taken) return false; // it has ended
+            if (!w.revoke(r.number)) {
+                if (!is_unfinished(w.ring.look(r.number))) return false;
                 static const base::cause unknown{base::reason::cancelled, "cancelled", {}};
                 ask_to_stop(w, r.number, r.grace.value_or(options_.grace), why ? *why : unknown);
                 set_timer(next_time());
@@ -276,7 +273,7 @@ bool pool_state::show(const call_record& r, core::tree_entry& e,
     e.task.name = "call";
     if (r.at == call_record::place::queued) return true;
     const task_state state = r.by->ring.look(r.number);
-    if (state != task_state::ready && state != task_state::taken) return false;
+    if (!is_unfinished(state)) return false;
     e.task.id = r.number;
     e.process = r.by->pid;
     e.parts = r.parts;

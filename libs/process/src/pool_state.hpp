@@ -68,6 +68,9 @@ struct pool_worker : base::ref_counted {
     };
     std::array<task, slot_count> tasks;
     task& task_at(std::uint64_t number) noexcept { return tasks[number % slot_count]; }
+    /// Takes a task back, for another worker. False: this one has it, or was asked to end it; then it was seen to have begun,
+    /// and one that says now that it has not breaks the protocol.
+    bool revoke(std::uint64_t number) noexcept { return number != pressed_for && ring.revoke(number); }
 
     pid_t pid = 0; // 0: it has not started
     io::unique_fd pidfd;

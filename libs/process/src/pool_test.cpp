@@ -386,7 +386,7 @@ TEST_P(Pools, ACallThatNoWorkerBeginsFailsAndTheOthersDoNot) {
     pool p(rt(), {.workers = 1, .program = {std::string(TENURE_TEST_BIN_DIR) + "/foreign_worker"}});
     auto body = [&]() -> task<> {
         try {
-            (void)co_await p.request(bytes_of("put back"), call_options{.timeout = 10ms});
+            (void)co_await p.request(bytes_of("leave it"), call_options{.timeout = 10ms});
             ADD_FAILURE();
         } catch (const process::start_error& e) {
             EXPECT_NE(std::string(e.what()).find("3 workers, one after the other"), std::string::npos)
@@ -394,6 +394,19 @@ TEST_P(Pools, ACallThatNoWorkerBeginsFailsAndTheOthersDoNot) {
         }
         EXPECT_EQ(text_of(co_await p.request(bytes_of("upper a"))), "A");
         EXPECT_EQ(p.status().replaced, 3u);
+    };
+    run(body);
+}
+TEST_P(Pools, ACallThatAWorkerPutsBackWhenItIsToStopIsGivenToNobodyElse) {
+    pool p(rt(),
+           {.workers = 1, .program = {std::string(TENURE_TEST_BIN_DIR) + "/foreign_worker"}, .grace = 5ms});
+    const auto puts_back = [&]() -> task<> { (void)co_await p.request(bytes_of("put back")); };
+    auto body = [&]() -> task<> {
+        EXPECT_THROW((void)co_await p.request(bytes_of("put back"), call_options{.timeout = 50ms}),
+                     timeout_error);
+        EXPECT_THROW(co_await with_timeout(50ms, std::ref(puts_back)), timeout_error);
+        EXPECT_EQ(text_of(co_await p.request(bytes_of("upper a"))), "A");
+        EXPECT_GE(p.status().replaced, 1u);
     };
     run(body);
 }

@@ -443,7 +443,7 @@ void pool_state::press_on(pool_worker& w, base::time_point now, ended_calls& wok
         // The signal must not hit the call after it: the worker gets no other one, and is replaced.
         w.accepts = false;
         take_back_unbegun(w, woken);
-        if (w.ring.look(w.pressed_for) != task_state::taken) return; // it has ended: harvested soon
+        if (!is_unfinished(w.ring.look(w.pressed_for))) return; // harvested soon
     }
     if (w.pressed == pool_worker::pressure::asked && w.grace > base::duration::zero()) {
         send_signal(w.pidfd, SIGTERM);

@@ -57,7 +57,7 @@ outcome_counts run(std::uint64_t tasks, std::uint32_t seed) {
         for (; parent.oldest() != parent.next(); parent.retire(), any = true) {
             const std::uint64_t task = parent.oldest();
             const task_state state = parent.look(task);
-            if (state == task_state::ready || state == task_state::taken) break;
+            if (is_unfinished(state)) break;
             EXPECT_NE(state, task_state::broken);
             if (state == task_state::revoked) continue;
             EXPECT_EQ(bytes[task % slots], 7 * task);

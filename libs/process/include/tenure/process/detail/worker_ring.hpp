@@ -70,6 +70,9 @@ struct basic_ring_words {
 };
 
 enum class task_state : std::uint8_t { ready, taken, done, revoked, broken };
+constexpr bool is_unfinished(task_state s) noexcept {
+    return s == task_state::ready || s == task_state::taken;
+}
 
 /// The parent's side. `Wake::worker(word)` wakes who sleeps on that word, in another process.
 template <class Words, class Wake>
