@@ -105,7 +105,7 @@ public:
     new_service(const new_service&) = delete;
     new_service& operator=(const new_service&) = delete;
     ~new_service() {
-        if (task_) task_->release(2); // the creator's reference, and the strand's: nobody has seen it
+        if (task_) task_->discard();
     }
     /// The caller has counted it.
     void launch() noexcept {

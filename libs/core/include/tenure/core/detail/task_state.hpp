@@ -40,6 +40,8 @@ public:
     void add_extras(std::unique_ptr<task_extras> x) noexcept { extras_ = std::move(x); }
     /// Puts it under `parent` and queues it, or ends it at once if it is born cancelled. Call once.
     void launch(context_node& parent) noexcept;
+    /// Instead of launch(), when nobody else has a reference: it goes away without having been a task.
+    void discard() noexcept { release(2); } // the creator's, and the strand's
 
     context_node& own_context() noexcept { return *this; }
     using strand::cancelled; // what runs now: its innermost scope
