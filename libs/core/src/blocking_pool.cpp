@@ -53,7 +53,7 @@ void blocking_pool::call_a_thread() {
     }
 }
 void blocking_pool::tell() noexcept {
-    ended_.fetch_add(1, std::memory_order_release);
+    news_.fetch_add(1, std::memory_order_release);
     changed_.notify_all();
 }
 
@@ -161,11 +161,15 @@ std::vector<base::task_label> blocking_pool::running() {
         found.push_back(j->job_label());
     return found;
 }
-bool blocking_pool::wait_for_an_end(std::uint64_t seen) {
+void blocking_pool::tell_news() noexcept {
     base::mutex_lock l(m_);
-    while (ended() == seen && active_ > 0)
+    tell();
+}
+bool blocking_pool::wait_for_news(std::uint64_t seen) {
+    base::mutex_lock l(m_);
+    while (news() == seen && active_ > 0)
         changed_.wait(m_);
-    return ended() != seen;
+    return news() != seen;
 }
 
 } // namespace tenure::inline v0::core::detail

@@ -16,6 +16,25 @@ const context_key<int> level{"level"};
 
 struct RunBlocking : virtual_test {};
 
+TEST_F(RunBlocking, R104_WhatItWakesRunsMeanwhileOnVirtualTimeToo) {
+    event asked;
+    std::atomic<bool> answered = false;
+    run([&]() -> task<> {
+        const auto ask = [&] {
+            asked.set();
+            while (!answered)
+                std::this_thread::yield();
+        };
+        auto both = [&](group g) -> task<> {
+            (void)g.spawn([&]() -> task<> {
+                co_await asked.wait();
+                answered = true;
+            });
+            co_await run_blocking(ask);
+        };
+        co_await with_group(both);
+    });
+}
 TEST_F(RunBlocking, R104_GivesTheValueOrTheExceptionOnVirtualTimeToo) {
     run([&]() -> task<> {
         EXPECT_EQ(co_await run_blocking([](int a, int b) { return a + b; }, 2, 3), 5);

@@ -58,9 +58,11 @@ public:
     /// What runs on them.
     std::vector<base::task_label> running();
 
-    /// For a clock that does not wait: blocks until some job has ended, or waits, since `seen`, if one is there. False: none is.
-    std::uint64_t ended() const noexcept { return ended_.load(std::memory_order_acquire); }
-    bool wait_for_an_end(std::uint64_t seen);
+    /// For a clock that does not wait: blocks until some job has ended or waits, or news were told, since `seen`, if a job is
+    /// there. False: none is.
+    std::uint64_t news() const noexcept { return news_.load(std::memory_order_acquire); }
+    bool wait_for_news(std::uint64_t seen);
+    void tell_news() noexcept;
 
 private:
     void thread() noexcept;
@@ -91,8 +93,8 @@ private:
     std::size_t threads_ TENURE_GUARDED_BY(m_) = 0;
     std::size_t active_ TENURE_GUARDED_BY(m_) = 0; // submitted, not withdrawn, and not past done()
     std::size_t idle_ TENURE_GUARDED_BY(m_) = 0;
-    // Writer: a thread, under m_ (release). Reader: ended() (acquire): the job was done() by then.
-    std::atomic<std::uint64_t> ended_{0};
+    // Writer: a thread, under m_ (release). Reader: news() (acquire): the job was done() by then.
+    std::atomic<std::uint64_t> news_{0};
     bool stop_ TENURE_GUARDED_BY(m_) = false;
 };
 

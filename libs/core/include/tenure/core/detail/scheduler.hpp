@@ -147,6 +147,12 @@ private:
     void look_around();
     base::time_point park(base::time_point until);
     base::time_point park_simulated(base::time_point until);
+    struct counted_as_idle { // the driver's park() may throw
+        scheduler& of;
+        idle_workers::slot& slot;
+        ~counted_as_idle();
+    };
+    void wake_idle() noexcept TENURE_REQUIRES(m_);
     bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
     void worker() noexcept;
     class substitute;
