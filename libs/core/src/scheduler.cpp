@@ -46,7 +46,9 @@ void scheduler::push(strand& s) noexcept {
     base::mutex_lock l(m_);
     (tail_ ? tail_->queue_next : head_) = &s;
     tail_ = &s;
-    if (idle_.pushed()) wake_idle();
+    if (idle_.pushed()) driver_->unpark();
+    if (waits_for_news_) [[unlikely]]
+        tell_news();
 }
 strand* scheduler::pop(base::time_point knew) noexcept {
     base::mutex_lock l(m_);
@@ -56,7 +58,7 @@ strand* scheduler::pop(base::time_point knew) noexcept {
         return take_chosen();
     head_ = s->queue_next;
     if (!head_) tail_ = nullptr;
-    if (idle_.took(knew, head_ != nullptr)) wake_idle();
+    if (idle_.took(knew, head_ != nullptr)) driver_->unpark();
     return s;
 }
 const strand* scheduler::next_queued(const strand& s) noexcept { return s.queue_next; }
@@ -122,7 +124,14 @@ base::time_point scheduler::park(base::time_point until) {
         if (head_ || stopped()) return until;
         idle_.parking(slot);
     }
-    const counted_as_idle until_return{*this, slot};
+    struct counted { // park() of a driver may throw
+        scheduler& s;
+        idle_workers::slot& slot;
+        ~counted() {
+            base::mutex_lock l(s.m_);
+            s.idle_.returned(slot);
+        }
+    } until_return{*this, slot};
     // Asked again, now that we count as idle: a timer armed before that found nobody to wake, one armed later wakes us.
     until = std::min(until, timers_.next());
     {
@@ -132,28 +141,21 @@ base::time_point scheduler::park(base::time_point until) {
     driver_->park(until);
     return until;
 }
-scheduler::counted_as_idle::~counted_as_idle() {
-    base::mutex_lock l(of.m_);
-    of.idle_.returned(slot);
-}
-// A clock that does not wait: what runs on a thread is not waited for, unless it is all there is to wait for.
+// A clock that does not wait: nobody counts as idle, and what runs on a thread is not waited for either, unless it is all
+// there is to wait for.
 base::time_point scheduler::park_simulated(base::time_point until) {
     const std::uint64_t news = blocking_.news(); // before we look at the queue
-    idle_workers::slot slot;
     {
         base::mutex_lock l(m_);
         if (head_ || stopped()) return until;
-        idle_.parking(slot);
+        waits_for_news_ = until == base::never;
     }
-    const counted_as_idle until_return{*this, slot};
     if (until != base::never || !blocking_.wait_for_news(news)) driver_->park(until);
     return until;
 }
-[[gnu::noinline, gnu::cold]] void scheduler::wake_idle() noexcept {
-    if (simulated_)
-        blocking_.tell_news();
-    else
-        driver_->unpark();
+void scheduler::tell_news() noexcept {
+    waits_for_news_ = false;
+    blocking_.tell_news();
 }
 void scheduler::arm(timer& t) {
     const base::time_point at = t.at;

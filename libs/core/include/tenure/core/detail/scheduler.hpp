@@ -147,12 +147,7 @@ private:
     void look_around();
     base::time_point park(base::time_point until);
     base::time_point park_simulated(base::time_point until);
-    struct counted_as_idle { // the driver's park() may throw
-        scheduler& of;
-        idle_workers::slot& slot;
-        ~counted_as_idle();
-    };
-    void wake_idle() noexcept TENURE_REQUIRES(m_);
+    [[gnu::noinline, gnu::cold]] void tell_news() noexcept TENURE_REQUIRES(m_);
     bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
     void worker() noexcept;
     class substitute;
@@ -169,6 +164,8 @@ private:
     strand* head_ TENURE_GUARDED_BY(m_) = nullptr;
     strand* tail_ TENURE_GUARDED_BY(m_) = nullptr;
     idle_workers idle_ TENURE_GUARDED_BY(m_);
+    bool waits_for_news_ TENURE_GUARDED_BY(m_) =
+        false; // of blocking_, in simulated time: a strand is news, too
     static constexpr std::uint64_t first_drawn = 0x9E3779B97F4A7C15u;
     std::uint64_t drawn_ TENURE_GUARDED_BY(m_) = first_drawn; // without a seed of the test's
     // Writer: stop_workers(), under m_. Readers: workers; relaxed, since one that goes to sleep looks again under m_.
