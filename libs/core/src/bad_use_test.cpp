@@ -33,6 +33,76 @@ TEST_F(BadUse, R069_LateSpawnNamesTheGroupAndItself) {
     expect_words(text, {"spawn at " + place(late), "the group opened at " + place(opened), "has ended",
                         "spawn before its scope is left"});
     EXPECT_THROW((void)kept->spawn(give, 1), closed_error);
+    expect_words(thrown_by([&] { (void)kept->spawn({.name = "the last"}, give, 1); }),
+                 {"spawn of 'the last' at "});
+}
+TEST_F(BadUse, R089_LateTimersNameTheGroupAndThemselves) {
+    std::optional<group> kept;
+    unsigned opened = 0;
+    run([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            kept = g;
+            co_return;
+        };
+        opened = __LINE__ + 1;
+        co_await with_group(body);
+    });
+    unsigned late = 0;
+    const std::string later = thrown_by([&] {
+        late = __LINE__ + 1;
+        (void)kept->call_later(1s, [] {});
+    });
+    expect_words(later, {"call_later at " + place(late), "the group opened at " + place(opened), "has ended",
+                         "arm them before its scope is left"});
+    const std::string again = thrown_by([&] {
+        late = __LINE__ + 1;
+        (void)kept->every(1s, [] {});
+    });
+    expect_words(again, {"every at " + place(late), "the group opened at " + place(opened)});
+    const std::string nobodys = thrown_by([&] {
+        late = __LINE__ + 1;
+        (void)call_later(1s, [] {});
+    });
+    expect_words(nobodys, {"call_later at " + place(late), "no task runs on this thread", "g.call_later("});
+}
+TEST_F(BadUse, ATaskThatAwaitsItselfIsNamed) {
+    std::optional<future<void>> self;
+    event may_begin;
+    const std::string text = thrown_by([&] {
+        run([&]() -> task<> {
+            auto body = [&](group g) -> task<> {
+                self = g.spawn({.name = "narcissus"}, [&]() -> task<> {
+                    co_await may_begin.wait();
+                    co_await *self;
+                });
+                may_begin.set();
+                co_return;
+            };
+            co_await with_group(body);
+        });
+    });
+    expect_words(text, {"cannot await itself", "'narcissus' spawned at bad_use_test.cpp:"});
+}
+TEST_F(BadUse, AResultThatWasTakenOrIsHeldNamesItsTask) {
+    run([&]() -> task<> {
+        auto body = [&](group g) -> task<> {
+            auto given = g.spawn({.name = "giver"}, give, 1);
+            co_await given;
+            EXPECT_EQ(given.take(), 1);
+            expect_words(thrown_by([&] { (void)given.take(); }), {"taken already", "take() moves it out once",
+                                                                  "'giver' spawned at bad_use_test.cpp:"});
+            auto lent = g.spawn({.name = "lender"}, give, 2);
+            co_await lent;
+            event may_end;
+            auto child = g.spawn([&](const int&) -> task<> { co_await may_end.wait(); }, lent);
+            co_await yield();
+            expect_words(thrown_by([&] { (void)lent.take(); }),
+                         {"still holds it", "'lender' spawned at bad_use_test.cpp:"});
+            may_end.set();
+            co_await child;
+        };
+        co_await with_group(body);
+    });
 }
 TEST_F(BadUse, AwaitingATaskTwiceNamesTheTaskAndTheSecondAwait) {
     unsigned second = 0;

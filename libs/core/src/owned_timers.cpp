@@ -212,11 +212,11 @@ bool owned_timers::end(strand& s) noexcept {
     }
 }
 
-owned_timers& timers_of_this_task(const char* verb) {
+owned_timers& timers_of_this_task(const char* verb, const base::spawn_site& at) {
     strand* s = current_strand();
     owned_timers* list = s ? s->own_timers() : nullptr;
     if (!list)
-        throw base::usage_error(std::string(verb) +
+        throw base::usage_error(std::string(verb) + " at " + base::to_string(at) +
                                 ": no task runs on this thread that could own the timer; give it to a "
                                 "group: g." +
                                 verb + "(...)");

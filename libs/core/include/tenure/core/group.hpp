@@ -59,15 +59,14 @@ public:
 private:
     struct arming { // counted, so that the group cannot end meanwhile
         base::ref<detail::group_state> state;
-        explicit arming(base::ref<detail::group_state> s, const char* verb) : state(std::move(s)) {
-            if (!state->try_count_up())
-                throw base::closed_error(std::string(verb) +
-                                         ": the group has ended; arm its timers before its scope is left");
+        arming(base::ref<detail::group_state> s, const char* verb, const base::spawn_site& at)
+            : state(std::move(s)) {
+            if (!state->try_count_up()) state->throw_ended_for_timer(verb, at);
         }
         ~arming() { state->count_down(); }
         operator detail::owned_timers&() const { return state->own_timers(); }
     };
-    arming timers(const char* verb) const { return arming(state_, verb); }
+    arming timers(const char* verb, const base::spawn_site& at) const { return {state_, verb, at}; }
     template <class F, class... A>
     auto do_spawn(spawn_options&& o, F&& f, A&&... a) {
         return future<detail::spawned_value_t<F, A...>>(detail::launch_in_group(
@@ -89,7 +88,7 @@ private:
     auto do_spawn_background(spawn_options&& o, F&& f, A&&... a) {
         auto extras = std::make_unique<detail::task_extras>();
         extras->kind = detail::child_kind::background;
-        if (!state_->try_count_up(detail::child_kind::background)) state_->throw_ended(o.site);
+        if (!state_->try_count_up(detail::child_kind::background)) state_->throw_ended(o.site, o.name);
         const auto under = state_->background();
         return future<detail::spawned_value_t<F, A...>>(
             detail::launch({state_->sched, *under, state_.get(), std::move(extras)}, std::move(o),

@@ -48,21 +48,22 @@ auto bind_to(std::weak_ptr<T> owner, F&& f) {
 
 } // namespace detail
 
-// Defines call_later and every on the list that LIST gives. The site is where they are called.
+// Defines call_later and every on the list that LIST(verb, site) gives. The site is where they are called.
 // NOLINTBEGIN(bugprone-macro-parentheses): CONST is a qualifier
 #define TENURE_TIMER_OVERLOADS(CONST, LIST)                                                                  \
     template <class Rep, class Period, class F>                                                              \
     ::tenure::core::timer call_later(::std::chrono::duration<Rep, Period> d, F&& f,                          \
                                      ::tenure::core::timer_options o) CONST {                                \
-        return ::tenure::core::detail::call_later_in(LIST("call_later"), ::tenure::base::to_duration(d),     \
-                                                     std::forward<F>(f), std::move(o));                      \
+        const ::tenure::base::spawn_site site = o.site;                                                      \
+        return ::tenure::core::detail::call_later_in(                                                        \
+            LIST("call_later", site), ::tenure::base::to_duration(d), std::forward<F>(f), std::move(o));     \
     }                                                                                                        \
     template <class Rep, class Period, class F>                                                              \
     ::tenure::core::timer call_later(::std::chrono::duration<Rep, Period> d, F&& f,                          \
                                      ::tenure::base::spawn_site site =                                       \
                                          ::tenure::base::spawn_site::current()) CONST {                      \
-        return ::tenure::core::detail::call_later_in(LIST("call_later"), ::tenure::base::to_duration(d),     \
-                                                     std::forward<F>(f), {.site = site});                    \
+        return ::tenure::core::detail::call_later_in(                                                        \
+            LIST("call_later", site), ::tenure::base::to_duration(d), std::forward<F>(f), {.site = site});   \
     }                                                                                                        \
     template <class Rep, class Period, class T, class F>                                                     \
         requires(                                                                                            \
@@ -70,14 +71,14 @@ auto bind_to(std::weak_ptr<T> owner, F&& f) {
     call_later(::std::chrono::duration<Rep, Period> d, std::weak_ptr<T> owner, F&& f,                        \
                ::tenure::base::spawn_site site = ::tenure::base::spawn_site::current()) CONST {              \
         return ::tenure::core::detail::call_later_in(                                                        \
-            LIST("call_later"), ::tenure::base::to_duration(d),                                              \
+            LIST("call_later", site), ::tenure::base::to_duration(d),                                        \
             ::tenure::core::detail::bind_to(std::move(owner), std::forward<F>(f)), {.site = site});          \
     }                                                                                                        \
     template <class Rep, class Period, class F>                                                              \
     ::tenure::core::timer every(::std::chrono::duration<Rep, Period> d, F&& f,                               \
                                 ::tenure::base::spawn_site site = ::tenure::base::spawn_site::current())     \
         CONST {                                                                                              \
-        return ::tenure::core::detail::every_in(LIST("every"), ::tenure::base::to_duration(d),               \
+        return ::tenure::core::detail::every_in(LIST("every", site), ::tenure::base::to_duration(d),         \
                                                 std::forward<F>(f), site);                                   \
     }                                                                                                        \
     template <class Rep, class Period, class T, class F>                                                     \
@@ -85,7 +86,7 @@ auto bind_to(std::weak_ptr<T> owner, F&& f) {
                                 ::tenure::base::spawn_site site = ::tenure::base::spawn_site::current())     \
         CONST {                                                                                              \
         return ::tenure::core::detail::every_in(                                                             \
-            LIST("every"), ::tenure::base::to_duration(d),                                                   \
+            LIST("every", site), ::tenure::base::to_duration(d),                                             \
             ::tenure::core::detail::bind_to(std::move(owner), std::forward<F>(f)), site);                    \
     }
 // NOLINTEND(bugprone-macro-parentheses)

@@ -53,8 +53,10 @@ public:
     /// After the join: some child ended cancelled.
     bool lost_a_child() noexcept;
 
-    /// For a spawn at `late`, after the end. Throws: closed_error, which names both places.
-    [[noreturn]] void throw_ended(const base::spawn_site& late) const;
+    /// For a spawn at `late` of a task that has that name, after the end. Throws: closed_error, which names both places.
+    [[noreturn]] void throw_ended(const base::spawn_site& late, const std::string& task = {}) const;
+    /// The same for a timer.
+    [[noreturn]] void throw_ended_for_timer(const char* verb, const base::spawn_site& late) const;
 
     base::spawn_site opened_at{}; // where its scope is awaited; constant once the group has a handle
     scheduler& sched;

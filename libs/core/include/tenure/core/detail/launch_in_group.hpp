@@ -25,7 +25,7 @@ template <class F, class... A>
 auto launch_in_group(group_state& g, std::unique_ptr<task_extras> extras, spawn_options&& o, F&& f,
                      A&&... a) {
     auto with_limit = with_limit_of(g, std::move(extras)); // before the count: it may throw
-    if (!g.try_count_up()) g.throw_ended(o.site);
+    if (!g.try_count_up()) g.throw_ended(o.site, o.name);
     return launch_counted(g, std::move(with_limit), std::move(o), std::forward<F>(f), std::forward<A>(a)...);
 }
 

@@ -124,7 +124,7 @@ private:
 };
 
 /// The list of the task that runs on this thread. Throws: usage_error if none does that could own a timer.
-owned_timers& timers_of_this_task(const char* verb);
+owned_timers& timers_of_this_task(const char* verb, const base::spawn_site& at);
 /// d > 0. Throws: usage_error.
 base::duration checked_interval(base::duration d);
 
