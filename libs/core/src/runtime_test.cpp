@@ -181,6 +181,50 @@ TEST_P(RuntimeOfThreads, R106_SpawnAndCancelFromForeignThreadsWakeSleepingWorker
         EXPECT_EQ(f.status(), task_status::cancelled);
     }
 }
+TEST_P(RuntimeOfThreads, R050_AHundredThreadsCancelATreeOfAHundredTasksWhileTheyEnd) {
+    constexpr int nodes = 100;
+    for (int round = 0; round < 5; ++round) {
+        runtime rt({.threads = GetParam()});
+        tally alive;
+        tenure::base::mutex m;
+        std::vector<future<void>> tree;
+        std::atomic<int> begun{0};
+        std::function<task<>(int, counted)> node = [&](int k, counted) -> task<> {
+            ++begun;
+            auto body = [&, k](group g) -> task<> {
+                for (const int child : {2 * k, 2 * k + 1}) {
+                    if (child > nodes) continue;
+                    auto f = g.spawn(std::ref(node), child, counted(alive));
+                    tenure::base::mutex_lock l(m);
+                    tree.push_back(std::move(f));
+                }
+                for (int i = 0; i < k % 7; ++i)
+                    co_await sleep_for(20us);
+            };
+            co_await with_group(body);
+        };
+        future<void> root = rt.submit(std::ref(node), 1, counted(alive));
+        while (begun < nodes / 2)
+            std::this_thread::yield();
+        std::vector<future<void>> some;
+        {
+            tenure::base::mutex_lock l(m);
+            some = tree;
+        }
+        some.push_back(root);
+        std::vector<std::thread> cancellers;
+        for (std::size_t t = 0; t < 100; ++t)
+            cancellers.emplace_back([&, t, own = some] { own[t * 31 % own.size()].cancel(); });
+        for (auto& t : cancellers)
+            t.join();
+        while (!root.wait_for(1s)) {}
+        for (const auto& f : tree)
+            EXPECT_TRUE(f.status() == task_status::done || f.status() == task_status::cancelled);
+        EXPECT_TRUE(rt.close().abandoned.empty());
+        EXPECT_EQ(alive.alive, 0);
+        EXPECT_TRUE(rt.audit().clean());
+    }
+}
 TEST_P(RuntimeOfThreads, R106_ForeignThreadsSpawnIntoAGroup) {
     runtime rt({.threads = GetParam()});
     std::atomic<int> ran{0};
