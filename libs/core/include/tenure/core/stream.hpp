@@ -93,14 +93,16 @@ public:
     ///   it; stalled_error after the stall limit, by which the producer is cancelled.
     auto next() & { return detail::next_of_stream<T>(state()); }
     auto next() && = delete; // the stream would be dropped before the item is here
-    /// The same for plain code: the thread waits. Throws: as next(); usage_error inside a coroutine.
+    /// The same for plain code: the thread waits. Cancel: of its task does not end the wait; give the stream a stall limit.
+    /// Throws: as next(); usage_error inside a coroutine.
     std::optional<T> blocking_next() {
         auto& s = state();
         detail::receiving<T> half{&s.channel()};
         wait_for(s, half);
         return s.outcome_of(half);
     }
-    /// `for (T& v : s)` in plain code: blocking_next() until the end.
+    /// `for (T& v : s)` in plain code: blocking_next() until the end. Who leaves the loop early has cancelled the producer; the
+    /// group or runtime waits for its end.
     class iterator;
     iterator begin() { return iterator(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
