@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <sys/eventfd.h>
 #include <thread>
 
@@ -375,6 +376,36 @@ TEST_P(Descriptor, ClosedUnderAWaitingTaskIsAnErrorThere) {
     });
 }
 
+/// How many files the epoll instances of this process watch, as the kernel tells.
+int watched_files() {
+    int n = 0;
+    for (int fd = 0; fd < 256; ++fd) {
+        std::array<char, 64> target{};
+        const std::string number = std::to_string(fd);
+        if (::readlink(("/proc/self/fd/" + number).c_str(), target.data(), target.size() - 1) <= 0 ||
+            std::string_view(target.data()) != "anon_inode:[eventpoll]")
+            continue;
+        std::ifstream info("/proc/self/fdinfo/" + number);
+        for (std::string word; info >> word;)
+            n += word == "tfd:";
+    }
+    return n;
+}
+// As a process does that was just started: the file lives on, and epoll would go on telling of it, to whoever comes next.
+TEST_P(Descriptor, OneThatIsClosedIsNotWatchedAnyMoreAlthoughSomebodyHasACopy) {
+    run([]() -> task<> {
+        auto p = make_pipe();
+        const unique_fd copy(::fcntl(p.first.get(), F_DUPFD_CLOEXEC, 0));
+        const int before = watched_files();
+        {
+            const descriptor in(std::move(p.first));
+            EXPECT_THROW(co_await with_timeout(1ms, [&]() -> task<> { co_await in.readable(); }),
+                         timeout_error);
+            EXPECT_EQ(watched_files(), before + 1);
+        }
+        EXPECT_EQ(watched_files(), before);
+    });
+}
 TEST_P(Descriptor, MovesWithItsRegistration) {
     run([]() -> task<> {
         auto p = make_pipe();
