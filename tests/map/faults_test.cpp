@@ -140,6 +140,86 @@ TEST_F(MapInProcesses, AnItemThatHearsOfItsTimeoutKeepsItsWorker) {
     EXPECT_EQ(got[9].value(), got[0].value());
     EXPECT_EQ(p.status().replaced, 0u);
 }
+constexpr int exits = -10; // items: what misbehaves() does
+constexpr int closes_all = -11;
+constexpr int goes_elsewhere = -12;
+constexpr int throws_an_int = -13;
+int misbehaves(int what) {
+    if (what == exits) std::exit(7);
+    if (what == closes_all)
+        for (int fd = 3; fd < 1024; ++fd)
+            ::close(fd);
+    if (what == goes_elsewhere && ::chdir("/") != 0) return 0;
+    if (what == throws_an_int) throw what;
+    return 2 * what;
+}
+TEST_F(MapInProcesses, AnItemThatMisbehavesCostsItself) {
+    const auto items =
+        some_act(60, {{5, exits}, {21, closes_all}, {33, goes_elsewhere}, {47, throws_an_int}});
+    for (const std::size_t batch : {1u, 10u}) {
+        auto got =
+            all_of(parallel::map_outcomes(rt(), workers(), items, fn<&misbehaves>, {.batch_size = batch}));
+        ASSERT_EQ(got.size(), items.size());
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            if (i == 5) {
+                EXPECT_EQ(got[i].status(), item_status::worker_died);
+                try {
+                    (void)got[i].value();
+                } catch (const process::worker_died& e) {
+                    EXPECT_EQ(e.exit_status(), 7);
+                }
+            } else if (i == 47) {
+                EXPECT_EQ(got[i].status(), item_status::failed);
+                try {
+                    (void)got[i].value();
+                } catch (const runner::remote_error& e) {
+                    EXPECT_EQ(e.type(), "int");
+                }
+            } else if (i != 21 || got[i].status() != item_status::worker_died) {
+                EXPECT_EQ(got[i].status(), item_status::done) << i << ": " << base::describe(got[i].error());
+                if (got[i]) {
+                    EXPECT_EQ(got[i].value(), 2 * items[i]);
+                }
+            }
+        }
+    }
+}
+TEST_F(MapInProcesses, AStuckWorkerIsEndedAlthoughNobodyReads) {
+    for (const auto by : {order::input, order::completion}) {
+        process::pool p(rt(), {.workers = 1, .grace = 20ms});
+        auto results =
+            parallel::map_outcomes(rt(), p, some_act(200, {{50, stuck}}), acts{},
+                                   {.timeout = enough, .batch_size = 10, .pre_dispatch = 1000, .order = by});
+        auto until_replaced = [&p]() -> task<> {
+            while (p.status().replaced == 0)
+                co_await core::sleep_for(1ms);
+        };
+        auto bounded = [&]() -> task<> { co_await core::with_timeout(20s, until_replaced); };
+        rt().block_on(bounded);
+        const auto got = all_of(std::move(results));
+        EXPECT_EQ(got.size(), 200u);
+        for (const auto& one : got)
+            EXPECT_EQ(one.status(), one.index() == 50 ? item_status::timed_out : item_status::done)
+                << one.index() << ": " << base::describe(one.error());
+    }
+}
+TEST_F(MapInProcesses, AConsumerThatThrowsLeavesNothing) {
+    process::pool& p = workers();
+    for (const auto by : {order::input, order::completion}) {
+        const auto use = [&] {
+            for (const int i : parallel::map(rt(), p, std::views::iota(0), fn<&doubled>, {.order = by}))
+                if (i > 100) throw std::logic_error("enough");
+        };
+        EXPECT_THROW(use(), std::logic_error);
+        auto until_idle = [&p]() -> task<> {
+            for (auto now = p.status(); now.queued + now.published != 0; now = p.status())
+                co_await core::sleep_for(1ms);
+        };
+        auto bounded = [&]() -> task<> { co_await core::with_timeout(20s, until_idle); };
+        rt().block_on(bounded);
+    }
+    EXPECT_EQ(p.status().replaced, 0u);
+}
 TEST_F(MapInProcesses, RetriesAfterDeaths) {
     const log_of_calls calls = new_log();
     auto got = all_of(parallel::map_outcomes(rt(), workers(), some_act(10, {{4, dies}}), acts{calls.file()},

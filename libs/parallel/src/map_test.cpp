@@ -4,6 +4,7 @@
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <thread>
 #include <utility>
 
 namespace tenure::inline v0::parallel {
@@ -343,6 +344,30 @@ TEST(Map, R097_AStuckFunctionIsToldOnTimeAlthoughAllWorkersAreStuck) {
     stuck.release();
 }
 
+TEST(MapOutcomes, AFunctionThatIgnoresItsTimeIsNamedUntilItReturns) {
+    const auto careless = [](const core::task_tree& tree) {
+        return std::ranges::count_if(tree.entries, [](const auto& e) { return e.task.name == "careless"; });
+    };
+    for (const bool in_time : {true, false}) {
+        const auto stuck = std::make_shared<hang>(); // its thread may outlive the runtime
+        runtime rt({.threads = 2});
+        const auto f = [stuck](int) { (*stuck)(); };
+        for (auto& one : map_outcomes(rt, first(1), f, {.timeout = 10ms, .name = "careless"}))
+            EXPECT_EQ(one.status(), item_status::timed_out);
+        EXPECT_GT(careless(rt.dump()), 0);
+        EXPECT_GT(rt.audit().tasks, 0u);
+        if (in_time) stuck->release();
+        const auto report = in_time ? rt.close() : rt.close({.drain = 1ms, .grace = 1ms, .workers = 1ms});
+        EXPECT_EQ(report.abandoned.empty(), in_time);
+        for (const auto& one : report.abandoned)
+            EXPECT_EQ(one.name, "careless");
+        stuck->release();
+        while (!rt.audit().clean())
+            std::this_thread::yield();
+        EXPECT_EQ(careless(rt.dump()), 0);
+    }
+}
+
 TEST(MapOutcomes, R097_AStuckCoroutineCostsOneItem) {
     core::testing::explore(100, [](runtime& rt) -> task<> {
         auto f = [](int i) -> task<int> {
@@ -403,6 +428,33 @@ TEST(Map, DroppedInTheMiddleLeavesNothing) {
         core::testing::require(live == 0, "the group has waited for all that ran");
         core::testing::require(most == 4, "four at once");
     });
+}
+
+TEST(Map, AConsumerThatThrowsLeavesNothing) {
+    for (const order by : {order::input, order::completion}) {
+        runtime rt({.threads = 2});
+        std::atomic<int> running{0};
+        const auto f = [&](int i) {
+            ++running;
+            std::this_thread::yield();
+            --running;
+            return i;
+        };
+        const auto here = [&] {
+            for (const int i : map(rt, std::views::iota(0), f, {.order = by}))
+                if (i > 100) throw std::logic_error("enough");
+        };
+        EXPECT_THROW(here(), std::logic_error);
+        const auto in_a_task = [&]() -> task<> {
+            auto results = map(rt, std::views::iota(0), f, {.order = by});
+            while (const auto i = co_await results.next())
+                if (*i > 100) throw std::logic_error("enough");
+        };
+        EXPECT_THROW(rt.block_on(in_a_task), std::logic_error);
+        EXPECT_TRUE(rt.close().abandoned.empty());
+        EXPECT_TRUE(rt.audit().clean());
+        EXPECT_EQ(running, 0);
+    }
 }
 
 class batch_of_nothing final : public detail::batch {

@@ -318,6 +318,39 @@ TEST_P(Faults, F21_SomebodyElseMayReapTheSupervisor) {
     p.reset();
 }
 
+TEST_P(Faults, F21_AProgramMayIgnoreTheEndsOfItsChildren) {
+    struct ignored {
+        ignored() {
+            ::sigaction(SIGCHLD, nullptr, &before);
+            ::signal(SIGCHLD, SIG_IGN);
+        }
+        ~ignored() { ::sigaction(SIGCHLD, &before, nullptr); }
+        struct sigaction before{};
+    } const children;
+    for (const auto start : {process::start_method::zygote, process::start_method::spawn}) {
+        pool p(rt(), {.workers = 1, .start = start});
+        auto body = [&]() -> task<> {
+            const pid_t first = co_await p.call(fn<&who>);
+            try {
+                (void)co_await p.call(fn<&dies_by>, SIGKILL);
+                ADD_FAILURE();
+            } catch (const worker_died& e) {
+                EXPECT_EQ(e.signal(), SIGKILL);
+                EXPECT_EQ(e.pid(), first);
+            }
+            EXPECT_NE(co_await p.call(fn<&who>), first);
+            EXPECT_EQ(p.status().replaced, 1u);
+            const pid_t supervisor = p.status().supervisor;
+            EXPECT_NE(supervisor, 0);
+            if (supervisor != 0) ::kill(supervisor, SIGKILL);
+            co_await gone(supervisor);
+            EXPECT_EQ(co_await p.call(fn<&add>, 1, 2), 3);
+            EXPECT_EQ(p.status().supervisors, 2u);
+        };
+        run(body);
+    }
+}
+
 TEST_P(Faults, F22_WithoutDescriptorsAPoolIsNotMadeAndNothingIsLeft) {
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
