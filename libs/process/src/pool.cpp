@@ -9,6 +9,10 @@ namespace {
 detail::pool_state& inside(const base::ref<detail::call_taker>& r) noexcept {
     return static_cast<detail::pool_state&>(*r);
 }
+pool_options with_workers(unsigned n, pool_options o) {
+    o.workers = n;
+    return o;
+}
 core::task<> carry(base::ref<detail::call_taker> to, tenure::runner::job& j) {
     tenure::runner::parts* const several = j.several();
     auto record = std::make_unique<detail::call_record>(
@@ -41,6 +45,8 @@ pool::pool(core::runtime& rt, pool_options o) : shared_(std::make_shared<handle>
     shared_->state = base::ref<detail::pool_state>::adopt(new detail::pool_state(rt.sched(), std::move(o)));
     state_ = shared_->state;
 }
+pool::pool(unsigned n, pool_options o) : pool(with_workers(n, std::move(o))) {}
+pool::pool(core::runtime& rt, unsigned n, pool_options o) : pool(rt, with_workers(n, std::move(o))) {}
 pool::~pool() {
     if (state().belongs_to_this_process())
         close();

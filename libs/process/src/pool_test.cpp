@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <numeric>
@@ -44,6 +45,19 @@ TEST_P(Pools, RunsFunctionsLambdasAndFunctionObjectsInAnotherProcess) {
         while (p.status().workers.empty()) // the supervisor says so when it gets to it
             co_await sleep_for(1ms);
         EXPECT_EQ(p.status().workers, std::vector<pid_t>{worker});
+    };
+    run(body);
+}
+
+TEST_P(Pools, ANumberOfWorkersIsEnoughAndOptionsMayFollowIt) {
+    pool three(rt(), 3);
+    EXPECT_EQ(three.width(), 3u);
+    EXPECT_EQ(pool(rt(), 0).width(), pool(rt()).width()); // one for each CPU
+    auto body = [&]() -> task<> {
+        EXPECT_EQ(pool(2).width(), 2u);
+        pool p(2, {.workers = 5, .directory = "/"}); // the number counts
+        EXPECT_EQ(p.width(), 2u);
+        EXPECT_EQ(co_await p.call([] { return std::filesystem::current_path().string(); }), "/");
     };
     run(body);
 }

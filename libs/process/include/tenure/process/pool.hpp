@@ -3,7 +3,7 @@
 //   int main() {
 //       if (auto status = process::enter_worker()) return *status;      // not needed with tenure::run(app)
 //       …
-//       process::pool workers({.workers = 4});                           // inside a task
+//       process::pool workers(4);                                        // inside a task
 //       double a = co_await workers.call(fn<&integrate>, 0.0, 1.0);
 //   }
 #pragma once
@@ -45,6 +45,9 @@ public:
     ///   std::system_error; start_error if the supervisor cannot be started.
     explicit pool(pool_options o = {});
     explicit pool(core::runtime& rt, pool_options o = {});
+    /// n workers, whatever o.workers says; 0: one for each CPU that this process may use. Otherwise as above.
+    explicit pool(unsigned n, pool_options o = {});
+    pool(core::runtime& rt, unsigned n, pool_options o = {});
     ~pool() override;
 
     /// `R r = co_await p.call(f, args...)`: runs f(args...) in a worker. f is wire::fn<&function>, a lambda without captures or
