@@ -123,8 +123,7 @@ class Checker:
             self.errors.append(f"layers.json:1: {name}: folder {entry['folder']} does not exist; "
                                "list only what has content")
             return
-        if is_layer:
-            self.check_readme(folder)
+        self.check_readme(folder)
         for path in files_below(folder, CODE_SUFFIXES):
             for line, angled, header in includes_of(path):
                 self.check_include(name, entry, folder, path, line, angled, header, is_layer)
@@ -136,7 +135,7 @@ class Checker:
     def check_readme(self, folder: Path) -> None:
         readme = folder / "README.md"
         if not readme.is_file():
-            self.error(readme, 1, "the layer has no README.md", "write purpose, file map and invariants")
+            self.error(readme, 1, "there is no README.md", "write purpose, file map and invariants")
             return
         lines = len(readme.read_text(encoding="utf-8").splitlines())
         if lines > README_LINES:

@@ -41,6 +41,7 @@ class CheckLayers(unittest.TestCase):
         self.write("libs/core/src/private.hpp", "#pragma once\n")
         self.write("libs/core/src/task_test.cpp", "#include <gtest/gtest.h>\n")
         self.write("libs/wire/include/tenure/wire/codec.hpp", "#pragma once\n")
+        self.write("apps/tenure/README.md", "purpose\n")
         self.write("apps/tenure/src/main.cpp", "#include <fmt/core.h>\n#include <tenure/core/task.hpp>\n")
 
     def write(self, name, text):
@@ -146,6 +147,10 @@ class CheckLayers(unittest.TestCase):
     def test_missing_readme(self):
         (self.root / "libs/core/README.md").unlink()
         self.assert_caught("libs/core/README.md:1:", "no README.md")
+
+    def test_missing_readme_of_an_app(self):
+        (self.root / "apps/tenure/README.md").unlink()
+        self.assert_caught("apps/tenure/README.md:1:", "no README.md")
 
     def test_long_readme(self):
         self.write("libs/core/README.md", "line\n" * 41)
