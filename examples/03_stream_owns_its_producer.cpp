@@ -1,14 +1,15 @@
-// A chat session that streams its answers. The source ends, fails midway, hangs, is overloaded, or is abandoned after three
-// tokens: each time the session's history is written once, and nothing is left running.
+// A chat session that streams its answers. The source ends, fails midway, hangs, refuses while it is overloaded, or is abandoned
+// after three tokens: each time the session's history is written once, and nothing is left running.
 //
 // Each case is printed beside what LlamaIndex does (SimpleChatEngine.astream_chat). It starts the task that pulls the tokens
 // beside the response. 0.12.16 referred to it from nowhere. 0.14.25 keeps it on the response: a consumer that stops after two
 // tokens has it pull all 20 and write them to the history; and when the source hangs, wait_for(consume, 2) has not returned
-// after 4 seconds. What is said of a failure that is read, and of overload, is from its source (chat_engine/types.py).
+// after 4 seconds. What is said of a failure that is read, and of overload, is from its source (chat_engine/types.py, simple.py).
 #include <tenure/tenure.hpp>
 
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -28,8 +29,10 @@ struct source {
     then after_that;
 };
 
+/// It holds the response that it gives: a new one takes the place of the old, which is cancelled.
 struct session {
-    std::vector<std::string> history;
+    std::vector<std::string> history{};
+    std::optional<stream<std::string>> response{};
 };
 
 /// The producer: sends what the source gives, and writes the history in the end, whatever the end is.
@@ -113,6 +116,40 @@ task<> abandoned_after_three_tokens(session& s) {
     expect(n == 3 && s.history.size() == written + 1 && s.history.back() != "1000 tokens");
 }
 
+/// The source refuses requests while it is overloaded. The producer asks again, and waits longer each time.
+task<> the_source_refuses_twice(session& s) {
+    struct overloaded : std::runtime_error {
+        using runtime_error::runtime_error;
+    };
+    int refused = 0;
+    auto request = [&] {
+        if (refused == 2) return source{20, then::ends};
+        ++refused;
+        throw overloaded("too many requests");
+    };
+    auto ask_until_accepted = [&](sink<std::string> out) -> task<> {
+        for (auto pause = 5ms;; pause *= 2) {
+            std::optional<source> accepted;
+            try {
+                accepted = request();
+            } catch (const overloaded&) {}
+            if (accepted) co_return co_await respond(std::move(out), s, *accepted);
+            co_await tenure::sleep_for(pause);
+        }
+    };
+    int n = 0;
+    auto body = [&](tenure::group g) -> task<> {
+        s.response = tenure::spawn_stream(g, ask_until_accepted);
+        while (co_await s.response->next())
+            ++n;
+    };
+    co_await tenure::with_group(body);
+    std::cout << "the source refuses " << refused << " times: then read " << n
+              << ", history: " << s.history.back()
+              << " (LlamaIndex: the engine does not ask again; the question stays in its history)\n";
+    expect(refused == 2 && n == 20 && s.history.back() == "20 tokens");
+}
+
 /// The consumer only looks on: its own timeout is on time, whatever the producer does in its cleanup.
 task<> a_timeout_while_the_producer_cleans_up() {
     bool cleaned = false;
@@ -144,8 +181,8 @@ task<> a_timeout_while_the_producer_cleans_up() {
     expect(cleaned);
 }
 
-/// A producer that cannot wait, such as a microphone: it refuses what there is no room for, and recovers.
-task<> overloaded() {
+/// A producer that cannot wait, such as a microphone, and a slow reader: what there is no room for is refused, until there is.
+task<> the_reader_is_slow() {
     int refused = 0;
     tenure::event burst_is_over;
     auto produce = [&](sink<int> out) -> task<> {
@@ -164,8 +201,8 @@ task<> overloaded() {
     };
     const tenure::stream_options options{.capacity = 4};
     const auto got = co_await tenure::with_stream(options, consume, produce);
-    std::cout << "overloaded: refused " << refused << ", then recovered: the last of " << got.size() << " is "
-              << got.back() << " (LlamaIndex: the queue has no bound)\n";
+    std::cout << "the reader is slow: refused " << refused << ", then recovered: the last of " << got.size()
+              << " is " << got.back() << " (LlamaIndex: the queue has no bound)\n";
     expect(refused == 16 && got.size() == 9 && got.back() == 24);
 }
 
@@ -191,10 +228,11 @@ task<> app() {
     co_await the_source_fails_midway(s);
     co_await the_source_hangs(s);
     co_await abandoned_after_three_tokens(s);
+    co_await the_source_refuses_twice(s);
     co_await a_timeout_while_the_producer_cleans_up();
-    co_await overloaded();
+    co_await the_reader_is_slow();
     co_await nobody_reads();
-    expect(s.history.size() == 4);
+    expect(s.history.size() == 5);
 }
 
 int main() { return tenure::run(app); }
