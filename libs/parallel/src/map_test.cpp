@@ -432,7 +432,8 @@ TEST(Map, DroppedInTheMiddleLeavesNothing) {
 
 TEST(Map, AConsumerThatThrowsLeavesNothing) {
     for (const order by : {order::input, order::completion}) {
-        runtime rt({.threads = 2});
+        std::atomic<int> told{0};
+        runtime rt({.threads = 2, .on_unread_failure = [&](const auto&) { ++told; }});
         std::atomic<int> running{0};
         const auto f = [&](int i) {
             ++running;
@@ -454,6 +455,7 @@ TEST(Map, AConsumerThatThrowsLeavesNothing) {
         EXPECT_TRUE(rt.close().abandoned.empty());
         EXPECT_TRUE(rt.audit().clean());
         EXPECT_EQ(running, 0);
+        EXPECT_EQ(told, 0) << "nobody was to read what became of it";
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <tenure/core/group.hpp>
 #include <tenure/core/stream.hpp>
+#include <tenure/core/this_task.hpp>
 #include <tenure/parallel/detail/results.hpp>
 
 #include <map>
@@ -114,7 +115,12 @@ core::task<> produce(core::sink<Out> to, std::shared_ptr<jobs> st) {
     };
     std::exception_ptr failure;
     try {
-        co_await core::with_group(std::ref(parts));
+        try {
+            co_await core::with_group(std::ref(parts));
+        } catch (const base::closed_error&) { // the runtime takes no more jobs
+            core::this_task::checkpoint();    // nobody's loss, if the map was dropped
+            throw;
+        }
     } catch (...) {
         failure = std::current_exception();
     }
