@@ -10,6 +10,7 @@
 #include <tenure/core/context.hpp>
 #include <tenure/core/context_scope.hpp>
 #include <tenure/core/event.hpp>
+#include <tenure/core/foreign.hpp>
 #include <tenure/core/future.hpp>
 #include <tenure/core/group.hpp>
 #include <tenure/core/group_options.hpp>
@@ -78,6 +79,7 @@ using core::context_key;
 using core::defer;
 using core::event;
 using core::every;
+using core::foreign;
 using core::future;
 using core::group;
 using core::group_options;

@@ -228,7 +228,8 @@ struct promise_base : frame, pooled {
         requires(!awaitable_operation<std::remove_cvref_t<A>> && !awaitable_handle<A>)
     std::suspend_never await_transform(A&&) noexcept {
         static_assert(never_true<A>,
-                      "not an awaitable of tenure: its resumption could not be owned or cancelled");
+                      "not an awaitable of tenure: its resumption could not be owned or cancelled; another "
+                      "library's is awaited by co_await foreign(x)");
         return {};
     }
     template <class V>
