@@ -204,7 +204,7 @@ TEST_F(MapInProcesses, AStuckWorkerIsEndedAlthoughNobodyReads) {
     }
 }
 TEST_F(MapInProcesses, AConsumerThatThrowsLeavesNothing) {
-    process::pool& p = workers();
+    process::pool& p = workers({.workers = 2, .grace = 1h});
     for (const auto by : {order::input, order::completion}) {
         const auto use = [&] {
             for (const int i : parallel::map(rt(), p, std::views::iota(0), fn<&doubled>, {.order = by}))

@@ -359,8 +359,8 @@ TEST(MapOutcomes, AFunctionThatIgnoresItsTimeIsNamedUntilItReturns) {
         if (in_time) stuck->release();
         const auto report = in_time ? rt.close() : rt.close({.drain = 1ms, .grace = 1ms, .workers = 1ms});
         EXPECT_EQ(report.abandoned.empty(), in_time);
-        for (const auto& one : report.abandoned)
-            EXPECT_EQ(one.name, "careless");
+        const auto is_it = [](const auto& one) { return one.name == "careless"; };
+        EXPECT_EQ(std::ranges::any_of(report.abandoned, is_it), !in_time); // its watch may be there, too
         stuck->release();
         while (!rt.audit().clean())
             std::this_thread::yield();
