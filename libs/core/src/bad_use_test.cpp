@@ -6,7 +6,22 @@
 namespace {
 using namespace core_test;
 
-class BadUse : public virtual_test {};
+class BadUse : public virtual_test {
+protected:
+    std::optional<group> kept_; // that has ended
+    unsigned opened_ = 0;       // the line of its scope
+
+    void keep_one_that_has_ended() {
+        run([&]() -> task<> {
+            auto body = [&](group g) -> task<> {
+                kept_ = g;
+                co_return;
+            };
+            opened_ = __LINE__ + 1;
+            co_await with_group(body);
+        });
+    }
+};
 
 void expect_words(const std::string& text, std::initializer_list<std::string> words) {
     for (const auto& w : words)
@@ -15,50 +30,32 @@ void expect_words(const std::string& text, std::initializer_list<std::string> wo
 std::string place(unsigned line) { return "bad_use_test.cpp:" + std::to_string(line); }
 
 TEST_F(BadUse, R069_LateSpawnNamesTheGroupAndItself) {
-    std::optional<group> kept;
-    unsigned opened = 0;
-    run([&]() -> task<> {
-        auto body = [&](group g) -> task<> {
-            kept = g;
-            co_return;
-        };
-        opened = __LINE__ + 1;
-        co_await with_group(body);
-    });
+    keep_one_that_has_ended();
     unsigned late = 0;
     const std::string text = thrown_by([&] {
         late = __LINE__ + 1;
-        (void)kept->spawn(give, 1);
+        (void)kept_->spawn(give, 1);
     });
-    expect_words(text, {"spawn at " + place(late), "the group opened at " + place(opened), "has ended",
+    expect_words(text, {"spawn at " + place(late), "the group opened at " + place(opened_), "has ended",
                         "spawn before its scope is left"});
-    EXPECT_THROW((void)kept->spawn(give, 1), closed_error);
-    expect_words(thrown_by([&] { (void)kept->spawn({.name = "the last"}, give, 1); }),
+    EXPECT_THROW((void)kept_->spawn(give, 1), closed_error);
+    expect_words(thrown_by([&] { (void)kept_->spawn({.name = "the last"}, give, 1); }),
                  {"spawn of 'the last' at "});
 }
 TEST_F(BadUse, R089_LateTimersNameTheGroupAndThemselves) {
-    std::optional<group> kept;
-    unsigned opened = 0;
-    run([&]() -> task<> {
-        auto body = [&](group g) -> task<> {
-            kept = g;
-            co_return;
-        };
-        opened = __LINE__ + 1;
-        co_await with_group(body);
-    });
+    keep_one_that_has_ended();
     unsigned late = 0;
     const std::string later = thrown_by([&] {
         late = __LINE__ + 1;
-        (void)kept->call_later(1s, [] {});
+        (void)kept_->call_later(1s, [] {});
     });
-    expect_words(later, {"call_later at " + place(late), "the group opened at " + place(opened), "has ended",
+    expect_words(later, {"call_later at " + place(late), "the group opened at " + place(opened_), "has ended",
                          "arm them before its scope is left"});
     const std::string again = thrown_by([&] {
         late = __LINE__ + 1;
-        (void)kept->every(1s, [] {});
+        (void)kept_->every(1s, [] {});
     });
-    expect_words(again, {"every at " + place(late), "the group opened at " + place(opened)});
+    expect_words(again, {"every at " + place(late), "the group opened at " + place(opened_)});
     const std::string nobodys = thrown_by([&] {
         late = __LINE__ + 1;
         (void)call_later(1s, [] {});

@@ -97,17 +97,19 @@ void group_state::add_failure(const std::exception_ptr& e, base::task_label of) 
 bool group_state::cancel(std::string message) noexcept {
     return context->cancel(make_cause(base::reason::cancelled, std::move(message)));
 }
+namespace {
+[[noreturn]] void throw_too_late(const std::string& what, const base::spawn_site& late,
+                                 const base::spawn_site& opened_at, const char* things, const char* remedy) {
+    throw base::closed_error(what + " at " + base::to_string(late) + ": the group opened at " +
+                             base::to_string(opened_at) + " has ended, and a group's " + things +
+                             " do not outlive it: " + remedy + " before its scope is left");
+}
+} // namespace
 void group_state::throw_ended(const base::spawn_site& late, const std::string& task) const {
-    throw base::closed_error("spawn " + (task.empty() ? "" : "of '" + task + "' ") + "at " +
-                             base::to_string(late) + ": the group opened at " + base::to_string(opened_at) +
-                             " has ended, and a group's tasks do not outlive it: spawn before its scope is "
-                             "left");
+    throw_too_late("spawn" + (task.empty() ? "" : " of '" + task + "'"), late, opened_at, "tasks", "spawn");
 }
 void group_state::throw_ended_for_timer(const char* verb, const base::spawn_site& late) const {
-    throw base::closed_error(std::string(verb) + " at " + base::to_string(late) + ": the group opened at " +
-                             base::to_string(opened_at) +
-                             " has ended, and a group's timers do not outlive it: arm them before its scope "
-                             "is left");
+    throw_too_late(verb, late, opened_at, "timers", "arm them");
 }
 std::exception_ptr group_state::failure() noexcept {
     base::mutex_lock l(m_);

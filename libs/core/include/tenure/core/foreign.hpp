@@ -84,8 +84,8 @@ using kept_t = std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>,
 template <class X, class T>
 bridge cross(X&& x, result<T>& out) {
     using value = foreign_value_t<X>;
-    auto&& awaiter = awaiter_of(
-        std::forward<X>(x)); // by its name: GCC 12 awaits a copy of what a function gives by reference
+    // Awaited by its name: GCC 12 awaits a copy of what a function gives by reference.
+    auto&& awaiter = awaiter_of(std::forward<X>(x));
     if constexpr (std::is_void_v<value>)
         co_await awaiter;
     else if constexpr (std::is_reference_v<value>)

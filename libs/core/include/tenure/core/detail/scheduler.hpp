@@ -164,8 +164,8 @@ private:
     strand* head_ TENURE_GUARDED_BY(m_) = nullptr;
     strand* tail_ TENURE_GUARDED_BY(m_) = nullptr;
     idle_workers idle_ TENURE_GUARDED_BY(m_);
-    bool waits_for_news_ TENURE_GUARDED_BY(m_) =
-        false; // of blocking_, in simulated time: a strand is news, too
+    // Of blocking_, in simulated time: a strand is news, too.
+    bool waits_for_news_ TENURE_GUARDED_BY(m_) = false;
     static constexpr std::uint64_t first_drawn = 0x9E3779B97F4A7C15u;
     std::uint64_t drawn_ TENURE_GUARDED_BY(m_) = first_drawn; // without a seed of the test's
     // Writer: stop_workers(), under m_. Readers: workers; relaxed, since one that goes to sleep looks again under m_.
